@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#include "core/events.h"
+
+namespace snapfs {
+
+const char* to_string(EventKind kind) {
+  switch (kind) {
+    case EventKind::load:
+      return "load";
+    case EventKind::refuse:
+      return "refuse";
+    case EventKind::remove:
+      return "remove";
+    case EventKind::invalid:
+      return "invalid";
+    case EventKind::overflow:
+      return "overflow";
+    case EventKind::error:
+      return "error";
+  }
+  return "unknown";
+}
+
+}  // namespace snapfs

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+//
+// What the core tells the outside: one short line per thing that happened.
+#pragma once
+
+#include <string>
+
+namespace snapfs {
+
+enum class EventKind {
+  load,      // a device went live
+  refuse,    // a table was refused
+  remove,    // a device was removed
+  invalid,   // a snapshot lost its content; the text says why
+  overflow,  // a PO store is full: writes fail, reads go on
+  error,     // something else that the administrator should know
+};
+
+struct Event {
+  EventKind kind;
+  std::string device;  // name of the device
+  std::string text;    // the reason, one line, no trailing full stop or newline
+};
+
+// "load", "refuse", ... as the events file prints it.
+const char* to_string(EventKind kind);
+
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // Thread-safe; does not block; called with locks of the core held, so it
+  // must not call back into the core.
+  virtual void on_event(const Event& event) = 0;
+};
+
+}  // namespace snapfs

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+//
+// A table: what a user asks a device to be, as plain values. The config layer
+// makes them from YAML, the core builds devices from them. Paths are absolute.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <variant>
+
+namespace snapfs {
+
+// Where a table, or a key of it, was written.
+struct Place {
+  std::string file;
+  unsigned line = 0;    // from 1; 0 = unknown
+  unsigned column = 0;  // from 1; 0 = unknown
+
+  // "FILE:LINE:COLUMN: ", without the parts that are unknown.
+  std::string prefix() const;
+};
+
+// A table that cannot be taken. what() is "FILE:LINE:COLUMN: message".
+class TableError : public std::runtime_error {
+ public:
+  TableError(Place place, const std::string& message, int error);
+
+  const Place& place() const { return place_; }
+  const std::string& message() const { return message_; }
+  int error() const { return error_; }  // an errno: EINVAL, EBUSY, ENOENT, ...
+
+ private:
+  Place place_;
+  std::string message_;
+  int error_;
+};
+
+enum class StoreType {
+  persistent,           // P: a full store makes the snapshot invalid
+  persistent_overflow,  // PO: a full store makes snapshot writes fail
+  transient,            // N: nothing is kept on the COW
+};
+
+// "P", "PO" or "N".
+const char* to_string(StoreType type);
+
+// Mode and owner of a device's file; what is not set is the mount's default.
+struct FileAttributes {
+  std::optional<uint32_t> mode;  // permission bits
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
+};
+
+struct OriginTable {
+  std::string device;  // path
+  std::optional<uint64_t> length_sectors;
+  bool read_only = false;
+  Place device_place;
+};
+
+struct CowPath {
+  std::string path;
+  bool create = false;          // make a sparse file if nothing is there
+  uint64_t create_bytes = 0;    // its size
+  bool force_initialise = false;  // `initialise: force`: foreign content is lost
+  bool accept_stale = false;    // `stale: accept`
+};
+
+struct SnapshotTable {
+  std::string origin;       // as written: name of an origin, or a path
+  std::string origin_path;  // the same made absolute, for when it is a path
+  CowPath cow;
+  StoreType store = StoreType::persistent;
+  uint64_t chunk_sectors = 0;  // 0 = what the header says, else the default
+  bool chunk_given = false;    // false: not named at all
+  bool discard_zeroes_cow = false;
+  bool discard_passdown_origin = false;
+  std::optional<uint64_t> length_sectors;
+  bool read_only = false;
+  std::chrono::milliseconds commit_interval{5000};
+  Place origin_place;
+  Place cow_place;
+  Place chunk_place;
+};
+
+struct Table {
+  std::string name;
+  Place place;
+  std::string text;  // the YAML document it came from
+  FileAttributes attributes;
+  std::variant<OriginTable, SnapshotTable> target;
+};
+
+}  // namespace snapfs

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+//
+// The mounted tree: one file per device, and .control. Owns nodes and handles,
+// knows nothing of how it came to be mounted. Thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/device_set.h"
+#include "fusefs/event_log.h"
+#include "fusefs/fuse.h"
+
+namespace snapfs {
+
+class Filesystem {
+ public:
+  struct Options {
+    uid_t uid = 0;  // owner of the mount
+    gid_t gid = 0;
+    bool read_only = false;
+    std::string base_dir;     // relative paths in tables are relative to it
+    std::string mount_point;  // absolute
+  };
+
+  Filesystem(DeviceSet& devices, EventLog& events, Options options);
+  ~Filesystem();
+
+  // For fuse_session_new(); the session's userdata must be the Filesystem.
+  static const fuse_lowlevel_ops& operations();
+
+  // Must be called once, after fuse_session_new() and before the first request:
+  // notifications go to this session.
+  void attach(fuse_session* session);
+
+  // Names of the devices whose files are open now.
+  std::vector<std::string> open_devices() const;
+
+  // Ends waiting: parked requests and event readers are answered (EIO, end of
+  // file), nothing parks any more. Call before leaving the session's loop.
+  void shut_down();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace snapfs

@@ -23,9 +23,9 @@ struct ByteRange {
   uint64_t offset = 0;
   uint64_t length = 0;
 
-  uint64_t end() const { return offset + length; }
-  bool empty() const { return length == 0; }
-  bool overlaps(const ByteRange& other) const {
+  constexpr uint64_t end() const { return offset + length; }
+  constexpr bool empty() const { return length == 0; }
+  constexpr bool overlaps(const ByteRange& other) const {
     return offset < other.end() && other.offset < end();
   }
   friend bool operator==(const ByteRange&, const ByteRange&) = default;
@@ -36,9 +36,9 @@ struct ChunkRange {
   uint64_t first = 0;
   uint64_t count = 0;
 
-  uint64_t end() const { return first + count; }
-  bool empty() const { return count == 0; }
-  bool overlaps(const ChunkRange& other) const {
+  constexpr uint64_t end() const { return first + count; }
+  constexpr bool empty() const { return count == 0; }
+  constexpr bool overlaps(const ChunkRange& other) const {
     return first < other.end() && other.first < end();
   }
   friend bool operator==(const ChunkRange&, const ChunkRange&) = default;

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+//
+// The things one can ask of a BlockDevice, as bits, so that a test can speak of
+// "any write".
+#pragma once
+
+namespace snapfs::test {
+
+enum Op : unsigned {
+  kRead = 1,
+  kWrite = 2,
+  kWriteDurable = 4,
+  kZero = 8,
+  kFlush = 16,
+};
+
+inline constexpr unsigned kOpCount = 5;
+inline constexpr unsigned kAnyWrite = kWrite | kWriteDurable | kZero;
+inline constexpr unsigned kAnyBarrier = kWriteDurable | kFlush;
+inline constexpr unsigned kAnyOp = kRead | kAnyWrite | kFlush;
+
+}  // namespace snapfs::test

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+//
+// A BlockDevice that fails when it is told to: the k-th write, every read of a
+// range, all flushes from now on. What fails does not reach the device below.
+// Thread-safe.
+//
+//   device.inject({.ops = kAnyWrite, .skip = 3, .error = EIO});  // the 4th
+#pragma once
+
+#include <cerrno>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/block_device.h"
+#include "core/mutex.h"
+#include "tests/support/device_op.h"
+
+namespace snapfs::test {
+
+class FaultyDevice : public BlockDevice {
+ public:
+  struct Fault {
+    unsigned ops = kAnyOp;           // an or of Op
+    std::optional<ByteRange> range;  // only requests that touch it; no flush
+    uint64_t skip = 0;               // so many matching requests still succeed
+    int error = EIO;
+    bool for_ever = false;  // or once
+  };
+
+  explicit FaultyDevice(std::shared_ptr<BlockDevice> below);
+
+  const std::string& name() const override { return below_->name(); }
+  uint64_t size() const override { return below_->size(); }
+  uint32_t logical_block_size() const override {
+    return below_->logical_block_size();
+  }
+  void read(uint64_t offset, std::span<std::byte> into) override;
+  void write(uint64_t offset, std::span<const std::byte> from) override;
+  void write_durable(uint64_t offset, std::span<const std::byte> from) override;
+  void zero(ByteRange range) override;
+  void flush() override;
+  Extent extent_at(uint64_t offset) override {
+    return below_->extent_at(offset);
+  }
+
+  void inject(Fault fault) EXCLUDES(mutex_);
+  // Forgets all faults.
+  void heal() EXCLUDES(mutex_);
+  // How many requests have been failed.
+  uint64_t failures() const EXCLUDES(mutex_);
+
+ private:
+  void arrive(Op op, std::optional<ByteRange> range) EXCLUDES(mutex_);
+
+  const std::shared_ptr<BlockDevice> below_;
+
+  mutable Mutex mutex_;
+  std::vector<Fault> faults_ GUARDED_BY(mutex_);
+  uint64_t failures_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace snapfs::test

@@ -22,9 +22,10 @@ namespace snapfs::test {
 class FaultyDevice : public BlockDevice {
  public:
   struct Fault {
-    unsigned ops = kAnyOp;           // an or of Op
-    std::optional<ByteRange> range;  // only requests that touch it; no flush
-    uint64_t skip = 0;               // so many matching requests still succeed
+    unsigned ops = kAnyOp;  // an or of Op
+    std::optional<ByteRange> range =
+        {};             // only requests that touch it; no flush
+    uint64_t skip = 0;  // so many matching requests still succeed
     int error = EIO;
     bool for_ever = false;  // or once
   };

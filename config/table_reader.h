@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 //
 // YAML tables -> core/table.h. The format is described in snapfs-table(5).
-// Every error is a TableError at FILE:LINE:COLUMN. Stateless.
+// Every error is a TableError at FILE:LINE:COLUMN, lines and columns (in
+// bytes) counted from 1. Stateless: any thread may call anything.
 #pragma once
 
-#include <filesystem>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,15 @@
 
 namespace snapfs {
 
-// Limits that keep hostile input cheap: a longer or deeper text is an error.
+// Limits that keep hostile input cheap: more than this is an error. What the
+// YAML library needs for a document in the worst case, all opening brackets, is
+// 240 times its size; what it needs for a file is what its longest document
+// needs.
 inline constexpr std::size_t kMaxTableBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxDocumentBytes = std::size_t{1} << 16;
+inline constexpr std::size_t kMaxTables = 4096;  // in one file
+inline constexpr std::size_t kMaxDocumentNodes = 1000;
+inline constexpr unsigned kMaxDocumentDepth = 8;
 
 struct ReadTablesOptions {
   std::string file;          // for messages: the name the user knows it by
@@ -21,20 +29,24 @@ struct ReadTablesOptions {
   std::string default_name;  // of a one-document text without `name:`
 };
 
-// One table for each YAML document of `text`.
+// One table, of its own name, for each YAML document of `text` that is not
+// empty; at least one. Each Table::text makes the same table again when it is
+// read with the table's name as the default name. Opens nothing: that a device
+// exists is for the core to see.
 std::vector<Table> read_tables(const std::string& text,
                                const ReadTablesOptions& options);
 
 // A SPEC as the user named it: a table file or a directory of *.yaml.
 struct Spec {
-  std::string path;      // absolute
+  std::string path;  // absolute, without a slash at the end
   bool is_directory = false;
-  std::string base_dir;  // absolute: what relative paths are relative to
-  std::vector<Table> tables;
+  std::string base_dir;       // absolute: what relative paths are relative to
+  std::vector<Table> tables;  // none for a directory without tables
 };
 
-// Reads SPEC whole. Names are unique in it (else a TableError that names both
-// places). `path` may be relative to the working directory.
+// Reads SPEC whole, the files of a directory in the order of their names.
+// Names are unique in it (else a TableError that names both places). `path` may
+// be relative to the working directory.
 Spec read_spec(const std::string& path);
 
 // Is this a name that a device can have? [A-Za-z0-9][A-Za-z0-9._+-]{0,126},

@@ -54,6 +54,13 @@ struct FileAttributes {
   std::optional<uint32_t> gid;
 };
 
+// When a table that is loaded over a live one, or on a store in use, goes live.
+enum class Activate {
+  on_freeze,  // in the moment in which the source is suspended
+  now,        // suspends the source itself, at once
+  manual,     // when it is resumed, as with dmsetup
+};
+
 struct OriginTable {
   std::string device;  // path
   std::optional<uint64_t> length_sectors;
@@ -88,8 +95,9 @@ struct SnapshotTable {
 
 struct Table {
   std::string name;
-  Place place;
+  Place place;       // of its name or, if that is not written, its beginning
   std::string text;  // the YAML document it came from
+  Activate activate = Activate::on_freeze;
   FileAttributes attributes;
   std::variant<OriginTable, SnapshotTable> target;
 };

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+#include "config/table_builder.h"
+
+#include <algorithm>
+
+#include "config/field.h"
+#include "config/messages.h"
+#include "config/paths.h"
+#include "config/table_keys.h"
+#include "config/table_line.h"
+#include "config/table_reader.h"
+
+namespace snapfs {
+namespace {
+
+using TargetTable = std::variant<OriginTable, SnapshotTable>;
+
+constexpr char kNameRule[] =
+    " is not a device name: [A-Za-z0-9][A-Za-z0-9._+-]{0,126}, and not ending "
+    "in .next or .rejected";
+
+// Sets the name, and the table's place to where that is.
+void read_name(const MapReader& map, const std::string* default_name,
+               Table& table) {
+  if (const Field* field = map.find("name")) {
+    table.name = field->word().text;
+    table.place = field->place();
+    if (!is_device_name(table.name))
+      fail(table.place, quoted(table.name) + kNameRule);
+    return;
+  }
+  if (default_name == nullptr)
+    fail(table.place,
+         "\"name\" is missing: each of several tables in a file has one");
+  table.name = *default_name;
+  if (!is_device_name(table.name))
+    fail(table.place, "\"name\" is missing, and the file's name, " +
+                          quoted(table.name) + ',' + kNameRule);
+}
+
+FileAttributes read_attributes(const MapReader& map) {
+  FileAttributes attributes;
+  if (const Field* field = map.find("mode")) attributes.mode = field->mode();
+  if (const Field* field = map.find("uid")) attributes.uid = field->id();
+  if (const Field* field = map.find("gid")) attributes.gid = field->id();
+  return attributes;
+}
+
+Activate read_activate(const MapReader& map) {
+  static constexpr std::string_view kWords[] = {"on-freeze", "now", "manual"};
+  static constexpr Activate kValues[] = {Activate::on_freeze, Activate::now,
+                                         Activate::manual};
+  const Field* field = map.find("activate");
+  return field ? kValues[field->choice(kWords)] : Activate::on_freeze;
+}
+
+// A key that only ever says one thing.
+bool has_word(const Field* field, std::string_view word) {
+  return field != nullptr && field->choice({&word, 1}) == 0;
+}
+
+const Field& require(const MapReader& map, const char* key, TargetType target,
+                     const Place& start) {
+  if (const Field* field = map.find(key)) return *field;
+  fail(start,
+       quoted(key) + " is missing: target " + to_string(target) + " needs it");
+}
+
+std::string read_path(const Field& field, const std::string& base_dir) {
+  return device_path(base_dir, field.line());
+}
+
+// `cow: {path: ..., create: true, size: 10GiB}`
+void read_cow_map(const Field& cow, const std::string& base_dir,
+                  SnapshotTable& table) {
+  MapReader map(cow.value(), "cow.", kCowKeys);
+  const Field* path = map.find("path");
+  const Field* create = map.find("create");
+  const Field* size = map.find("size");
+  if (path == nullptr) fail(cow.place(), "\"cow.path\" is missing");
+  table.cow.path = read_path(*path, base_dir);
+  table.cow_place = path->place();
+  table.cow.create = create != nullptr && create->boolean();
+  if (table.cow.create && size == nullptr)
+    fail(create->place(), "\"cow.size\" is missing: \"cow.create\" needs it");
+  if (!table.cow.create && size != nullptr)
+    fail(size->key_place(),
+         "\"cow.size\" means nothing without \"cow.create\"");
+  if (size != nullptr) table.cow.create_bytes = size->bytes();
+  table.cow.force_initialise = has_word(map.find("initialise"), "force");
+  table.cow.accept_stale = has_word(map.find("stale"), "accept");
+}
+
+void read_cow(const Field& cow, const std::string& base_dir,
+              SnapshotTable& table) {
+  switch (cow.value().kind) {
+    case YamlNode::Kind::map:
+      return read_cow_map(cow, base_dir, table);
+    case YamlNode::Kind::scalar:
+      table.cow.path = read_path(cow, base_dir);
+      table.cow_place = cow.place();
+      return;
+    case YamlNode::Kind::null:
+    case YamlNode::Kind::list:
+      cow.refuse("a path, or a map with a path");
+  }
+}
+
+OriginTable read_origin(const MapReader& map, const Place& start,
+                        const std::string& base_dir) {
+  const Field& device = require(map, "device", TargetType::origin, start);
+  OriginTable table;
+  table.device = read_path(device, base_dir);
+  table.device_place = device.place();
+  if (const Field* field = map.find("length"))
+    table.length_sectors = field->sectors();
+  return table;
+}
+
+SnapshotTable read_snapshot(const MapReader& map, const Place& start,
+                            const std::string& base_dir) {
+  const Field& origin = require(map, "origin", TargetType::snapshot, start);
+  const Field& cow = require(map, "cow", TargetType::snapshot, start);
+  SnapshotTable table;
+  table.origin = origin.line();
+  table.origin_path = device_path(base_dir, table.origin);
+  table.origin_place = origin.place();
+  read_cow(cow, base_dir, table);
+  if (const Field* field = map.find("features"))
+    set_features(table, field->words(), field->place());
+  std::optional<ChunkArgument> chunk;
+  if (const Field* field = map.find("chunk_size"))
+    chunk = chunk_from_key(field->word());
+  const Field* store = map.find("store");
+  set_store(table, store ? store->word() : Word{"P", start}, chunk);
+  if (const Field* field = map.find("length"))
+    table.length_sectors = field->sectors();
+  return table;
+}
+
+// What goes with a table line as well as with separate keys.
+void read_common(const MapReader& map, OriginTable& table) {
+  const Field* read_only = map.find("read_only");
+  table.read_only = read_only != nullptr && read_only->boolean();
+}
+
+void read_flag(const Field* field, std::string_view word, bool& flag) {
+  if (field != nullptr && flag)
+    fail(field->key_place(), quoted(field->path()) + " is given twice");
+  flag = flag || has_word(field, word);
+}
+
+void read_common(const MapReader& map, SnapshotTable& table) {
+  const Field* read_only = map.find("read_only");
+  table.read_only = read_only != nullptr && read_only->boolean();
+  if (const Field* field = map.find("commit_interval"))
+    table.commit_interval = field->duration();
+  read_flag(map.find("initialise"), "force", table.cow.force_initialise);
+  read_flag(map.find("stale"), "accept", table.cow.accept_stale);
+}
+
+TargetTable read_line(const MapReader& map, const Field& line,
+                      const std::string& base_dir) {
+  for (const Field& field : map.fields())
+    if (!goes_with_line(field.path()))
+      fail(field.key_place(), quoted(field.path()) +
+                                  " cannot be given beside \"table\", which "
+                                  "says everything about the target");
+  if (line.value().kind != YamlNode::Kind::scalar) line.refuse("a table line");
+  TargetTable target = parse_table_line(line.value(), base_dir);
+  bool is_origin = std::holds_alternative<OriginTable>(target);
+  check_keys(map, is_origin ? TargetType::origin : TargetType::snapshot);
+  return target;
+}
+
+TargetTable read_target(const MapReader& map, const Place& start,
+                        const std::string& base_dir) {
+  if (const Field* line = map.find("table"))
+    return read_line(map, *line, base_dir);
+  const Field* target = map.find("target");
+  if (target == nullptr)
+    fail(start, "\"target\" is missing: snapshot-origin or snapshot");
+  TargetType type = target_type(target->word());
+  check_keys(map, type);
+  if (type == TargetType::origin) return read_origin(map, start, base_dir);
+  return read_snapshot(map, start, base_dir);
+}
+
+}  // namespace
+
+Table build_table(const YamlNode& root, const std::string& base_dir,
+                  const std::string* default_name) {
+  if (root.kind != YamlNode::Kind::map)
+    fail(root.place, "a table must be a map of keys to values");
+  MapReader map(root, "", kTableKeys);
+  Table table;
+  table.place = root.place;
+  read_name(map, default_name, table);
+  table.target = read_target(map, root.place, base_dir);
+  std::visit([&](auto& target) { read_common(map, target); }, table.target);
+  table.attributes = read_attributes(map);
+  table.activate = read_activate(map);
+  return table;
+}
+
+}  // namespace snapfs

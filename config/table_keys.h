@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+//
+// The keys of a table, and which of them go together. Stateless.
+#pragma once
+
+#include <string_view>
+
+#include "config/field.h"
+#include "config/target_type.h"
+
+namespace snapfs {
+
+inline constexpr std::string_view kTableKeys[] = {
+    "name",     "target",     "device", "origin",    "cow",   "store",
+    "features", "chunk_size", "length", "read_only", "mode",  "uid",
+    "gid",      "initialise", "stale",  "activate",  "table", "commit_interval",
+};
+
+inline constexpr std::string_view kCowKeys[] = {"path", "create", "size",
+                                                "initialise", "stale"};
+
+// May the key stand beside `table:`?
+bool goes_with_line(std::string_view key);
+
+// Throws TableError for the first key that means nothing to this target.
+void check_keys(const MapReader& map, TargetType target);
+
+}  // namespace snapfs

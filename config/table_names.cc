@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#include "config/table_names.h"
+
+#include <map>
+#include <string>
+
+#include "config/messages.h"
+
+namespace snapfs {
+
+void check_unique_names(const std::vector<Table>& tables) {
+  std::map<std::string, Place> places;
+  for (const Table& table : tables) {
+    auto [first, is_new] = places.emplace(table.name, table.place);
+    if (is_new) continue;
+    std::string first_place = first->second.prefix();  // ends in ": "
+    fail(table.place, "the name " + quoted(table.name) + " is taken by " +
+                          first_place.substr(0, first_place.size() - 2));
+  }
+}
+
+}  // namespace snapfs

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+//
+// Names across tables. Stateless.
+#pragma once
+
+#include <vector>
+
+#include "core/table.h"
+
+namespace snapfs {
+
+// Throws TableError, at the second of two tables of one name, that names the
+// place of the first.
+void check_unique_names(const std::vector<Table>& tables);
+
+}  // namespace snapfs

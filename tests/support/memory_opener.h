@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+//
+// A DeviceOpener over devices in memory, which have names in place of paths.
+// Claims are kept as the real opener keeps them: one writer, or many readers.
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "core/device_opener.h"
+#include "tests/support/memory_device.h"
+
+namespace snapfs::test {
+
+class MemoryOpener : public DeviceOpener {
+ public:
+  MemoryOpener();
+  ~MemoryOpener() override;
+
+  // A new device of zeroes. Replaces one of that name.
+  std::shared_ptr<MemoryDevice> add(const std::string& path, uint64_t bytes);
+
+  // The same for a device of any kind (counting, failing, ...).
+  void add(const std::string& path, std::shared_ptr<BlockDevice> device);
+
+  // Another path to the device at `target`.
+  void add_alias(const std::string& path, const std::string& target);
+
+  // A device of its own, with the storage of the one at `target`: what a loop
+  // device is to its file.
+  void add_loop(const std::string& path, const std::string& target);
+
+  // What foreign_content() will say about the device; empty: nothing.
+  void set_foreign_content(const std::string& path, const std::string& words);
+
+  bool exists(const std::string& path) const;
+
+  // How many references that open_origin() and open_cow() gave out are alive.
+  unsigned open_count(const std::string& path) const;
+
+  OpenedDevice open_origin(const std::string& path, bool writable,
+                           const Place& place) override;
+  OpenedDevice open_cow(const CowPath& cow, bool writable,
+                        const Place& place) override;
+  std::string foreign_content(const OpenedDevice& opened) override;
+  void discard_created(const OpenedDevice& opened) noexcept override;
+
+ private:
+  struct Entry;
+  struct State;
+
+  OpenedDevice open(const std::string& path, bool writable, const Place& place);
+
+  // Outlives this object as long as an opened device does.
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace snapfs::test

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+//
+// Where the chunks of a COW device go, and what is kept there about them. A
+// store knows nothing of the table; it is told which exceptions to record.
+// Implementations are thread-safe.
+//
+// Life of an exception: reserve() a place, copy the data there, hand_in() the
+// mapping (or abandon() it), commit() when somebody needs it to be durable.
+// Between reserve() and hand_in() a thread does device I/O and nothing else:
+// commits go in the order of reservation, so others may be waiting for it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "core/chunk.h"
+#include "core/exception.h"
+
+namespace snapfs {
+
+// Chunks of the COW device that belong to one request, not yet recorded.
+struct Reservation {
+  uint64_t ticket = 0;
+  std::vector<ChunkRange> new_chunks;  // ascending
+};
+
+// The chunks of `old_chunks`, one after the other, paired with those of the
+// reservation. REQUIRES: as many of one as of the other.
+std::vector<ExceptionRun> pair_up(const std::vector<ChunkRange>& old_chunks,
+                                  const Reservation& reservation);
+
+// In sectors, as `dmsetup status` shows it.
+struct StoreUsage {
+  uint64_t allocated = 0;
+  uint64_t total = 0;
+  uint64_t metadata = 0;
+};
+
+class ExceptionStore {
+ public:
+  virtual ~ExceptionStore() = default;
+
+  virtual ChunkSize chunk_size() const = 0;
+  virtual StoreUsage usage() const = 0;
+
+  // `count` chunks, all or nothing. Nothing: the device has no room for them.
+  virtual std::optional<Reservation> reserve(uint64_t count) = 0;
+
+  // The data is in place (written, not necessarily durable): record `runs`.
+  // They must use exactly the chunks of the reservation, in their order.
+  virtual void hand_in(const Reservation& reservation,
+                       std::vector<ExceptionRun> runs) = 0;
+
+  // The copy failed: nothing will be recorded, the chunks stay unused.
+  virtual void abandon(const Reservation& reservation) = 0;
+
+  // Makes everything durable that had been handed in, and every write to the
+  // COW device that had returned, before the call. Callers that arrive while
+  // another commit is under way share the next one. An error
+  // (std::system_error) is final: every later commit throws it again.
+  virtual void commit() = 0;
+
+  // Has the record of the exception that lies in `new_chunk` been committed?
+  // REQUIRES: it has been handed in, or was loaded.
+  virtual bool is_durable(uint64_t new_chunk) const = 0;
+
+  // Is there anything for commit() to record?
+  virtual bool has_uncommitted() const = 0;
+
+  // Marks the store as invalid for good, durably; nothing is recorded from now
+  // on. Throws if that could not be written.
+  virtual void invalidate() = 0;
+};
+
+}  // namespace snapfs

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+#include "core/persistent_store.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "core/error.h"
+
+namespace snapfs {
+namespace {
+
+void write_header(BlockDevice& cow, ChunkSize chunk_size, bool valid) {
+  // One sector, which cannot be torn; create() has zeroed the rest of the
+  // chunk.
+  std::array<std::byte, kSectorBytes> sector{};
+  DiskHeader header;
+  header.valid = valid ? 1 : 0;
+  header.chunk_sectors = static_cast<uint32_t>(chunk_size.sectors());
+  pack_header(header, sector);
+  cow.write_durable(0, sector);
+}
+
+// Checks records as they are loaded, and collects them in the table.
+class Loader {
+ public:
+  Loader(const BlockDevice& cow, StoreLayout layout, uint64_t origin_chunks,
+         ExceptionTable& table)
+      : cow_(cow),
+        layout_(layout),
+        origin_chunks_(origin_chunks),
+        cow_chunks_(layout.chunk_size().chunk_of(cow.size())),
+        table_(table) {}
+
+  void add(uint64_t slot, const DiskRecord& record) {
+    if (record.old_chunk >= origin_chunks_) {
+      refuse(slot, "old chunk " + std::to_string(record.old_chunk) +
+                       " lies beyond the end of the origin");
+    }
+    std::string new_chunk = "new chunk " + std::to_string(record.new_chunk);
+    if (record.new_chunk >= cow_chunks_ ||
+        record.new_chunk > ExceptionTable::kMaxNewChunk) {
+      refuse(slot, new_chunk + " lies beyond the end of the device");
+    }
+    if (layout_.is_metadata_chunk(record.new_chunk)) {
+      refuse(slot, new_chunk + " is a metadata chunk");
+    }
+    if (!table_.insert({record.old_chunk, record.new_chunk, 1})) {
+      refuse(slot, "old chunk " + std::to_string(record.old_chunk) +
+                       " is recorded twice");
+    }
+    if (record.new_chunk < next_free_) ascending_ = false;
+    next_free_ = std::max(next_free_, record.new_chunk + 1);
+  }
+
+  // Today's kernels and snapfs record ascending chunks, which cannot repeat.
+  // Where they do not ascend all of them have to be looked at together.
+  bool new_chunks_ascend() const { return ascending_; }
+
+  // Behind the last chunk in use.
+  uint64_t next_free() const { return layout_.skip_metadata(next_free_); }
+
+ private:
+  [[noreturn]] void refuse(uint64_t slot, const std::string& why) const {
+    throw std::system_error(
+        Errc::bad_metadata,
+        cow_.name() + ": record " + std::to_string(slot) + " (at byte " +
+            std::to_string(layout_.slot_offset(slot)) + "): " + why);
+  }
+
+  const BlockDevice& cow_;
+  const StoreLayout layout_;
+  const uint64_t origin_chunks_;
+  const uint64_t cow_chunks_;
+  ExceptionTable& table_;
+  uint64_t next_free_ = kFirstDataChunk;
+  bool ascending_ = true;
+};
+
+void refuse_repeated_new_chunks(BlockDevice& cow, StoreLayout layout) {
+  std::vector<uint64_t> new_chunks;
+  RecordLog::load(cow, layout, [&](uint64_t, const DiskRecord& record) {
+    new_chunks.push_back(record.new_chunk);
+  });
+  std::sort(new_chunks.begin(), new_chunks.end());
+  auto twice = std::adjacent_find(new_chunks.begin(), new_chunks.end());
+  if (twice == new_chunks.end()) return;
+  throw std::system_error(Errc::bad_metadata, cow.name() + ": new chunk " +
+                                                  std::to_string(*twice) +
+                                                  " is recorded twice");
+}
+
+}  // namespace
+
+PersistentStore::Probe PersistentStore::probe(BlockDevice& cow) {
+  std::array<std::byte, kSectorBytes> sector{};
+  if (cow.size() < sector.size()) return {};
+  cow.read(0, sector);
+  Probe probe;
+  probe.header = unpack_header(sector);
+  if (probe.header.magic == kMagic) {
+    probe.kind = Probe::Kind::store;
+  } else if (probe.header.magic != 0) {
+    probe.kind = Probe::Kind::foreign;
+  }
+  return probe;
+}
+
+bool PersistentStore::fits(const BlockDevice& cow, ChunkSize chunk_size) {
+  return chunk_size.chunk_of(cow.size()) >= kFirstDataChunk;
+}
+
+std::unique_ptr<PersistentStore> PersistentStore::create(
+    std::shared_ptr<BlockDevice> cow, ChunkSize chunk_size) {
+  StoreLayout layout(chunk_size);
+  cow->zero({0, chunk_size.bytes()});
+  RecordLog log = RecordLog::create(*cow, layout);
+  cow->flush();
+  write_header(*cow, chunk_size, true);
+  return std::unique_ptr<PersistentStore>(new PersistentStore(
+      std::move(cow), layout, std::move(log), kFirstDataChunk));
+}
+
+std::unique_ptr<PersistentStore> PersistentStore::load(
+    std::shared_ptr<BlockDevice> cow, ChunkSize chunk_size,
+    uint64_t origin_chunks, ExceptionTable& table) {
+  StoreLayout layout(chunk_size);
+  Loader loader(*cow, layout, origin_chunks, table);
+  RecordLog log = RecordLog::load(*cow, layout,
+                                  [&](uint64_t slot, const DiskRecord& record) {
+                                    loader.add(slot, record);
+                                  });
+  if (!loader.new_chunks_ascend()) refuse_repeated_new_chunks(*cow, layout);
+  return std::unique_ptr<PersistentStore>(new PersistentStore(
+      std::move(cow), layout, std::move(log), loader.next_free()));
+}
+
+PersistentStore::PersistentStore(std::shared_ptr<BlockDevice> cow,
+                                 StoreLayout layout, RecordLog log,
+                                 uint64_t next_free)
+    : cow_(std::move(cow)),
+      layout_(layout),
+      log_(std::move(log)),
+      durable_end_(next_free),
+      next_free_(next_free),
+      records_(log_.size()),
+      slots_(log_.size()) {}
+
+StoreUsage PersistentStore::usage() const {
+  MutexLock lock(mutex_);
+  uint64_t chunk = layout_.chunk_size().sectors();
+  return {next_free_ * chunk, cow_->size() >> kSectorShift,
+          (layout_.area_of_slot(records_) + 2) * chunk};
+}
+
+std::optional<Reservation> PersistentStore::reserve(uint64_t count) {
+  MutexLock lock(mutex_);
+  auto new_chunks = allocate(count);
+  if (!new_chunks) return std::nullopt;
+  slots_ += count;
+  uint64_t ticket = first_ticket_ + pending_.size();
+  pending_.push_back(
+      {Pending::State::copying, count, new_chunks->back().end(), {}});
+  return Reservation{ticket, std::move(*new_chunks)};
+}
+
+// Data chunks from next_free_ on. Nothing if the device ends before them, or
+// before the area that must follow when the records fill one: the last slot of
+// an area is of use only if the next area exists.
+std::optional<std::vector<ChunkRange>> PersistentStore::allocate(
+    uint64_t count) {
+  const uint64_t chunks = std::min(layout_.chunk_size().chunk_of(cow_->size()),
+                                   ExceptionTable::kMaxNewChunk);
+  if (count > chunks) return std::nullopt;
+  uint64_t last_area = layout_.area_of_slot(slots_ + count);
+  if (last_area != layout_.area_of_slot(slots_) &&
+      layout_.area_chunk(last_area) >= chunks) {
+    return std::nullopt;
+  }
+  std::vector<ChunkRange> ranges;
+  uint64_t next = next_free_;
+  for (uint64_t left = count; left != 0;) {
+    uint64_t run = std::min(left, layout_.next_area_chunk(next) - next);
+    ranges.push_back({next, run});
+    if (ranges.back().end() > chunks) return std::nullopt;
+    next = layout_.skip_metadata(next + run);
+    left -= run;
+  }
+  next_free_ = next;
+  return ranges;
+}
+
+void PersistentStore::hand_in(const Reservation& reservation,
+                              std::vector<ExceptionRun> runs) {
+  finish(reservation, Pending::State::handed_in, std::move(runs));
+}
+
+void PersistentStore::abandon(const Reservation& reservation) {
+  finish(reservation, Pending::State::abandoned, {});
+}
+
+void PersistentStore::finish(const Reservation& reservation,
+                             Pending::State state,
+                             std::vector<ExceptionRun> runs) {
+  MutexLock lock(mutex_);
+  assert(reservation.ticket >= first_ticket_);
+  Pending& pending = pending_[reservation.ticket - first_ticket_];
+  assert(pending.state == Pending::State::copying);
+  pending.state = state;
+  pending.runs = std::move(runs);
+  if (state == Pending::State::handed_in) {
+    records_ += pending.count;
+    last_handed_in_ = std::max(last_handed_in_, reservation.ticket);
+  } else {
+    slots_ -= pending.count;
+  }
+  changed_.notify_all();
+}
+
+bool PersistentStore::complete_through(uint64_t ticket) const {
+  for (uint64_t i = 0; i < pending_.size() && first_ticket_ + i <= ticket;
+       ++i) {
+    if (pending_[i].state == Pending::State::copying) return false;
+  }
+  return true;
+}
+
+void PersistentStore::commit() {
+  MutexLock lock(mutex_);
+  const uint64_t ticket = last_handed_in_;
+  const uint64_t needed = commits_begun_ + 1;  // one that begins after now
+  for (;;) {
+    if (broken_) std::rethrow_exception(broken_);
+    if (invalid_) return;
+    if (commits_done_ >= needed && committed_end_ > ticket) return;
+    if (!has_leader_ && complete_through(ticket)) {
+      lead_commit();
+    } else {
+      changed_.wait(mutex_);
+    }
+  }
+}
+
+// Lets go of the mutex while it writes.
+void PersistentStore::lead_commit() {
+  has_leader_ = true;
+  const uint64_t number = ++commits_begun_;
+  std::vector<ExceptionRun> runs;
+  uint64_t durable_end = durable_end_.load();
+  while (!pending_.empty() &&
+         pending_.front().state != Pending::State::copying) {
+    Pending& pending = pending_.front();
+    runs.insert(runs.end(), pending.runs.begin(), pending.runs.end());
+    durable_end = std::max(durable_end, pending.new_end);
+    pending_.pop_front();
+    ++first_ticket_;
+  }
+
+  const uint64_t committed_end = first_ticket_;
+
+  mutex_.unlock();
+  std::exception_ptr failure;
+  try {
+    if (runs.empty()) {
+      cow_->flush();
+    } else {
+      log_.append(runs);
+    }
+    durable_end_.store(durable_end);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  mutex_.lock();
+
+  if (failure) broken_ = failure;
+  has_leader_ = false;
+  commits_done_ = number;
+  committed_end_ = committed_end;
+  changed_.notify_all();
+}
+
+bool PersistentStore::is_durable(uint64_t new_chunk) const {
+  return new_chunk < durable_end_.load();
+}
+
+bool PersistentStore::has_uncommitted() const {
+  MutexLock lock(mutex_);
+  return !invalid_ && !broken_ && committed_end_ <= last_handed_in_;
+}
+
+void PersistentStore::invalidate() {
+  {
+    MutexLock lock(mutex_);
+    invalid_ = true;
+    changed_.notify_all();
+  }
+  write_header(*cow_, layout_.chunk_size(), false);
+}
+
+}  // namespace snapfs

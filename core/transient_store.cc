@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "core/transient_store.h"
+
+#include "core/exception_table.h"
+
+namespace snapfs {
+
+StoreUsage TransientStore::usage() const {
+  MutexLock lock(mutex_);
+  return {next_free_ * chunk_size_.sectors(), cow_->size() >> kSectorShift, 0};
+}
+
+std::optional<Reservation> TransientStore::reserve(uint64_t count) {
+  MutexLock lock(mutex_);
+  uint64_t chunks = chunk_size_.chunk_of(cow_->size());
+  chunks = std::min(chunks, ExceptionTable::kMaxNewChunk);
+  if (next_free_ > chunks || count > chunks - next_free_) return std::nullopt;
+  Reservation reservation{0, {{next_free_, count}}};
+  next_free_ += count;
+  return reservation;
+}
+
+}  // namespace snapfs

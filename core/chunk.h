@@ -48,7 +48,8 @@ class ChunkSize {
  public:
   // REQUIRES: is_valid(sectors).
   explicit constexpr ChunkSize(uint64_t sectors)
-      : shift_(kSectorShift + static_cast<unsigned>(std::countr_zero(sectors))) {}
+      : shift_(kSectorShift +
+               static_cast<unsigned>(std::countr_zero(sectors))) {}
 
   static constexpr bool is_valid(uint64_t sectors) {
     return std::has_single_bit(sectors) && sectors <= kMaxChunkSectors;

@@ -18,7 +18,9 @@ CommitTimer::~CommitTimer() {
 
 void CommitTimer::arm(Committable& store, Clock::duration delay) {
   MutexLock lock(mutex_);
-  if (due_.emplace(&store, Clock::now() + delay).second) changed_.notify_all();
+  if (due_.contains(&store)) return;
+  due_.emplace(&store, Clock::now() + delay);
+  changed_.notify_all();
 }
 
 void CommitTimer::forget(Committable& store) {
@@ -43,10 +45,11 @@ void CommitTimer::run() {
       changed_.wait_until(mutex_, when);
       continue;
     }
-    running_ = first->first;
+    Committable* store = first->first;
+    running_ = store;
     due_.erase(first);
     lock.unlock();
-    running_->commit_pending();
+    store->commit_pending();
     lock.lock();
     running_ = nullptr;
     changed_.notify_all();

@@ -46,6 +46,7 @@ class Device {
 
  private:
   friend class DeviceSet;
+  friend class TableLoad;
 
   const std::string name_;
   Admission admission_;

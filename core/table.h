@@ -70,10 +70,11 @@ struct OriginTable {
 
 struct CowPath {
   std::string path;
-  bool create = false;          // make a sparse file if nothing is there
-  uint64_t create_bytes = 0;    // its size
-  bool force_initialise = false;  // `initialise: force`: foreign content is lost
-  bool accept_stale = false;    // `stale: accept`
+  bool create = false;        // make a sparse file if nothing is there
+  uint64_t create_bytes = 0;  // its size
+  bool force_initialise =
+      false;                  // `initialise: force`: foreign content is lost
+  bool accept_stale = false;  // `stale: accept`
 };
 
 struct SnapshotTable {

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#include "core/copy_out.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "core/error.h"
+#include "core/snapshot.h"
+
+namespace snapfs {
+namespace {
+
+// Old data is moved in pieces of at most this size: one read of the origin for
+// the largest request there is, bounded memory for the largest chunk.
+constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
+
+uint64_t count_of(const std::vector<ChunkRange>& ranges) {
+  uint64_t count = 0;
+  for (const ChunkRange& range : ranges) count += range.count;
+  return count;
+}
+
+}  // namespace
+
+CopyOut::CopyOut(Family& family, ByteRange range, const Snapshot* except)
+    : family_(family),
+      range_(range),
+      except_(except),
+      origin_size_(family.origin().size()) {}
+
+void CopyOut::run() {
+  find_missing();
+  if (!shares_.empty()) {
+    reserve();
+    copy();
+  }
+  hand_in_and_commit();
+  publish();
+  wait_for_invalid_headers();
+}
+
+void CopyOut::find_missing() {
+  for (Snapshot* snapshot : family_.members_) {
+    if (snapshot == except_) continue;
+    // The origin may be longer than the snapshot: that part is not its own.
+    ByteRange part = clip(range_, snapshot->size());
+    if (part.empty()) continue;
+    CowExceptions& exceptions = snapshot->exceptions();
+    try {
+      find_missing(exceptions, exceptions.chunk_size().cover(part));
+    } catch (const std::system_error& error) {
+      if (error.code() != Errc::snapshot_invalid) throw;
+    }
+  }
+}
+
+void CopyOut::find_missing(CowExceptions& exceptions, ChunkRange chunks) {
+  std::vector<ChunkRange> missing;
+  bool is_durable = true;
+  auto look = [&] {
+    missing.clear();
+    is_durable = true;
+    exceptions.look_up(
+        chunks, [&](uint64_t chunk, const ExceptionTable::Stretch& stretch) {
+          if (!stretch.excepted) {
+            missing.push_back({chunk, stretch.count});
+          } else if (!exceptions.is_durable(stretch.new_chunk + stretch.count -
+                                            1)) {
+            is_durable = false;
+          }
+        });
+  };
+  look();
+  if (!missing.empty()) {
+    RangeLock::Hold hold = exceptions.lock_chunks(chunks);
+    look();  // somebody else may have copied them meanwhile
+    if (!missing.empty()) {
+      shares_.emplace_back();
+      shares_.back().exceptions = &exceptions;
+      shares_.back().hold = std::move(hold);
+      shares_.back().missing = std::move(missing);
+    }
+  }
+  if (!is_durable) volatile_.push_back(&exceptions);
+}
+
+void CopyOut::reserve() {
+  for (Share& share : shares_) {
+    auto reservation = share.exceptions->reserve(count_of(share.missing));
+    if (reservation) {
+      share.runs = pair_up(share.missing, *reservation);
+      share.reservation = std::move(*reservation);
+    } else {
+      share.exceptions->invalidate(
+          "Unable to allocate exception: the store is full");
+    }
+  }
+  std::erase_if(shares_, [](const Share& share) { return share.runs.empty(); });
+}
+
+// The bytes that at least one share needs, ascending and coalesced.
+std::vector<ByteRange> CopyOut::ranges_to_copy() const {
+  std::vector<ByteRange> ranges;
+  for (const Share& share : shares_) {
+    for (const ChunkRange& chunks : share.missing) {
+      ranges.push_back(
+          clip(share.exceptions->chunk_size().bytes_of(chunks), origin_size_));
+    }
+  }
+  std::sort(ranges.begin(), ranges.end(),
+            [](const ByteRange& a, const ByteRange& b) {
+              return a.offset < b.offset;
+            });
+  std::vector<ByteRange> merged;
+  for (const ByteRange& range : ranges) {
+    if (!merged.empty() && range.offset <= merged.back().end()) {
+      uint64_t end = std::max(merged.back().end(), range.end());
+      merged.back().length = end - merged.back().offset;
+    } else {
+      merged.push_back(range);
+    }
+  }
+  return merged;
+}
+
+void CopyOut::copy() {
+  for (ByteRange range : ranges_to_copy()) {
+    while (!range.empty()) {
+      ByteRange piece{range.offset, std::min(range.length, kPieceBytes)};
+      copy_piece(piece);
+      range = {piece.end(), range.length - piece.length};
+    }
+  }
+}
+
+void CopyOut::copy_piece(ByteRange piece) {
+  auto buffer = std::make_unique_for_overwrite<std::byte[]>(piece.length);
+  try {
+    family_.origin().read(piece.offset, {buffer.get(), piece.length});
+  } catch (const std::exception& error) {
+    for (Share& share : shares_) share.failure = error.what();
+    return;
+  }
+  for (Share& share : shares_) {
+    if (!share.failure.empty()) continue;
+    CowExceptions& exceptions = *share.exceptions;
+    ChunkSize chunk_size = exceptions.chunk_size();
+    try {
+      for (const ExceptionRun& run : share.runs) {
+        ByteRange old_bytes = chunk_size.bytes_of({run.old_chunk, run.count});
+        ByteRange part = intersect(old_bytes, piece);
+        if (part.empty()) continue;
+        exceptions.cow().write(
+            chunk_size.start_of(run.new_chunk) +
+                (part.offset - old_bytes.offset),
+            {buffer.get() + (part.offset - piece.offset), part.length});
+      }
+    } catch (const std::exception& error) {
+      share.failure = error.what();
+    }
+  }
+}
+
+void CopyOut::hand_in_and_commit() {
+  for (Share& share : shares_) {
+    if (share.failure.empty()) {
+      share.exceptions->hand_in(share.reservation, share.runs);
+      volatile_.push_back(share.exceptions);
+    } else {
+      share.exceptions->abandon(share.reservation);
+      share.exceptions->invalidate("Error reading/writing: " + share.failure);
+    }
+  }
+  for (CowExceptions* exceptions : volatile_) {
+    try {
+      exceptions->commit();
+    } catch (const std::exception&) {
+      // commit() has made this snapshot invalid and said why. The write to the
+      // origin goes on, as the kernel's does.
+    }
+  }
+}
+
+void CopyOut::publish() {
+  for (Share& share : shares_) {
+    if (share.failure.empty()) share.exceptions->publish(share.runs);
+  }
+  shares_.clear();  // lets go of the chunks
+}
+
+// A snapshot that another thread is making invalid right now needs no copy, but
+// the origin must not change before its header says so.
+void CopyOut::wait_for_invalid_headers() {
+  for (Snapshot* snapshot : family_.members_) {
+    CowExceptions& exceptions = snapshot->exceptions();
+    if (exceptions.state() == SnapshotState::invalid) {
+      exceptions.invalidate("");
+    }
+  }
+}
+
+}  // namespace snapfs

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+//
+// Saves the old content of one range of the origin in every snapshot that
+// needs it, before the range is overwritten. Used by one thread; lives for one
+// write. The order is the heart of the engine:
+//
+//   lock the chunks in each snapshot -> reserve -> read the old data once,
+//   write it to each COW -> hand in -> commit (durable) -> publish
+//
+// After that new reads go to the COWs, and the caller drains the older ones.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/chunk.h"
+#include "core/cow_exceptions.h"
+#include "core/family.h"
+
+namespace snapfs {
+
+class CopyOut {
+ public:
+  CopyOut(Family& family, ByteRange range, const Snapshot* except);
+
+  // Returns when each snapshot holds the range durably or is durably invalid.
+  void run();
+
+ private:
+  // What one snapshot has to take.
+  struct Share {
+    CowExceptions* exceptions = nullptr;
+    RangeLock::Hold hold;
+    std::vector<ChunkRange> missing;
+    Reservation reservation;
+    std::vector<ExceptionRun> runs;  // `missing`, with their new chunks
+    std::string failure;             // why the copy failed; empty: it did not
+  };
+
+  void find_missing();
+  void find_missing(CowExceptions& exceptions, ChunkRange chunks);
+  void reserve();
+  void copy();
+  void copy_piece(ByteRange piece);
+  void hand_in_and_commit();
+  void publish();
+  void wait_for_invalid_headers();
+  std::vector<ByteRange> ranges_to_copy() const;
+
+  Family& family_;
+  const ByteRange range_;
+  const Snapshot* const except_;
+  const uint64_t origin_size_;
+  std::vector<Share> shares_;
+  std::vector<CowExceptions*> volatile_;  // only need a commit
+};
+
+}  // namespace snapfs

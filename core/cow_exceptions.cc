@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "core/cow_exceptions.h"
+
+#include "core/error.h"
+
+namespace snapfs {
+
+CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
+                             std::unique_ptr<ExceptionStore> store,
+                             ExceptionTable table, Options options,
+                             CommitTimer& timer, EventSink& events)
+    : cow_(std::move(cow)),
+      store_(std::move(store)),
+      options_(std::move(options)),
+      timer_(timer),
+      events_(events),
+      invalid_settled_(options_.is_invalid),
+      state_(options_.is_invalid ? SnapshotState::invalid
+                                 : SnapshotState::active),
+      table_(std::move(table)) {
+  if (options_.is_invalid) reason_ = "Snapshot is marked invalid";
+}
+
+CowExceptions::~CowExceptions() { timer_.forget(*this); }
+
+std::string CowExceptions::reason() const {
+  MutexLock lock(reason_mutex_);
+  return reason_;
+}
+
+void CowExceptions::set_reason(const std::string& reason) {
+  MutexLock lock(reason_mutex_);
+  reason_ = reason;
+}
+
+uint64_t CowExceptions::exception_count() const {
+  ReaderLock lock(table_mutex_);
+  return table_.size();
+}
+
+std::size_t CowExceptions::memory_bytes() const {
+  ReaderLock lock(table_mutex_);
+  return table_.memory_bytes();
+}
+
+void CowExceptions::require_readable() const {
+  if (state() == SnapshotState::invalid) {
+    throw std::system_error(Errc::snapshot_invalid, options_.owner);
+  }
+}
+
+void CowExceptions::require_writable() const {
+  require_readable();
+  if (state() == SnapshotState::overflowed) {
+    throw std::system_error(Errc::snapshot_overflowed, options_.owner);
+  }
+}
+
+ExceptionTable::Stretch CowExceptions::stretch_at(uint64_t chunk,
+                                                  uint64_t limit) const {
+  ReaderLock lock(table_mutex_);
+  require_readable();
+  return table_.find(chunk, limit);
+}
+
+void CowExceptions::hand_in(const Reservation& reservation,
+                            std::vector<ExceptionRun> runs) {
+  store_->hand_in(reservation, std::move(runs));
+  if (store_->has_uncommitted()) timer_.arm(*this, options_.commit_interval);
+}
+
+bool CowExceptions::publish(const std::vector<ExceptionRun>& runs) {
+  WriterLock lock(table_mutex_);
+  if (state() == SnapshotState::invalid) return false;
+  for (const ExceptionRun& run : runs) table_.insert(run);
+  return true;
+}
+
+void CowExceptions::commit() {
+  try {
+    store_->commit();
+  } catch (const std::exception& error) {
+    invalidate(std::string("Error reading/writing: ") + error.what());
+    throw;
+  }
+}
+
+void CowExceptions::commit_pending() noexcept {
+  try {
+    if (store_->has_uncommitted()) commit();
+  } catch (const std::exception&) {
+    // commit() has made the snapshot invalid and said why; the store throws the
+    // error again at the next flush.
+  }
+}
+
+void CowExceptions::invalidate(const std::string& reason) {
+  MutexLock lock(invalidate_mutex_);
+  if (invalid_settled_) return;
+  {
+    WriterLock table_lock(table_mutex_);
+    state_ = SnapshotState::invalid;
+  }
+  set_reason(reason);
+  std::string text = reason;
+  try {
+    store_->invalidate();
+  } catch (const std::exception& error) {
+    unrecorded_ = true;
+    text += "; invalid, not recorded on the COW: ";
+    text += error.what();
+  }
+  invalid_settled_ = true;
+  events_.on_event({EventKind::invalid, options_.owner, text});
+}
+
+void CowExceptions::store_is_full() {
+  const std::string reason = "Unable to allocate exception: the store is full";
+  if (options_.type != StoreType::persistent_overflow) {
+    invalidate(reason);
+    return;
+  }
+  {
+    WriterLock lock(table_mutex_);
+    if (state() != SnapshotState::active) return;
+    state_ = SnapshotState::overflowed;
+  }
+  set_reason(reason);
+  events_.on_event({EventKind::overflow, options_.owner, reason});
+}
+
+}  // namespace snapfs

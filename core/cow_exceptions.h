@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+//
+// All that belongs to one COW device in use: the exceptions in memory, the
+// store that keeps them on the device, and whether they can still be trusted.
+// Exactly one snapshot owns it at any moment; handing a store over is moving
+// this object. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/block_device.h"
+#include "core/commit_timer.h"
+#include "core/events.h"
+#include "core/exception_store.h"
+#include "core/exception_table.h"
+#include "core/mutex.h"
+#include "core/range_lock.h"
+#include "core/table.h"
+
+namespace snapfs {
+
+//             snapshot read  snapshot write  origin write    on the COW
+// active      yes            yes             copies out      valid = 1
+// overflowed  yes            EIO             copies out (*)  valid = 1
+// invalid     EIO            EIO             passes by       valid = 0, durable
+//                                                            before the origin
+//                                                            write goes on
+// (*) and makes the snapshot invalid if there is no room for the copy.
+enum class SnapshotState { active, overflowed, invalid };
+
+class CowExceptions : private Committable {
+ public:
+  struct Options {
+    std::string owner;  // the device's name, for events
+    StoreType type = StoreType::persistent;
+    bool is_invalid = false;  // the header says so
+    std::chrono::milliseconds commit_interval{5000};
+  };
+
+  CowExceptions(std::shared_ptr<BlockDevice> cow,
+                std::unique_ptr<ExceptionStore> store, ExceptionTable table,
+                Options options, CommitTimer& timer, EventSink& events);
+  ~CowExceptions() override;
+
+  BlockDevice& cow() { return *cow_; }
+  ChunkSize chunk_size() const { return store_->chunk_size(); }
+  StoreType type() const { return options_.type; }
+  StoreUsage usage() const { return store_->usage(); }
+  SnapshotState state() const { return state_.load(); }
+
+  // Why it is invalid or has overflowed; empty while active.
+  std::string reason() const EXCLUDES(reason_mutex_);
+
+  // The header could not be marked: what is on the COW still looks valid.
+  bool is_unrecorded_invalid() const { return unrecorded_.load(); }
+
+  uint64_t exception_count() const EXCLUDES(table_mutex_);
+  std::size_t memory_bytes() const EXCLUDES(table_mutex_);
+
+  // Throws Errc::snapshot_invalid, or, for a write, Errc::snapshot_overflowed.
+  void require_readable() const;
+  void require_writable() const;
+
+  // Calls visit(chunk, stretch) for the stretches of `chunks`, in order, with
+  // the table locked for reading: it must not block. Throws like
+  // require_readable().
+  template <typename Visit>
+  void look_up(ChunkRange chunks, const Visit& visit) const
+      EXCLUDES(table_mutex_) {
+    ReaderLock lock(table_mutex_);
+    require_readable();
+    while (!chunks.empty()) {
+      ExceptionTable::Stretch stretch = table_.find(chunks.first, chunks.count);
+      visit(chunks.first, stretch);
+      chunks = {chunks.first + stretch.count, chunks.count - stretch.count};
+    }
+  }
+
+  // The first of those stretches. Throws like require_readable().
+  ExceptionTable::Stretch stretch_at(uint64_t chunk, uint64_t limit) const
+      EXCLUDES(table_mutex_);
+
+  // Nobody else copies these chunks meanwhile.
+  RangeLock::Hold lock_chunks(ChunkRange chunks) {
+    return copying_.lock(chunks);
+  }
+
+  std::optional<Reservation> reserve(uint64_t count) {
+    return store_->reserve(count);
+  }
+  void abandon(const Reservation& reservation) { store_->abandon(reservation); }
+
+  // The copied data is in place: records `runs` (volatile until a commit).
+  void hand_in(const Reservation& reservation, std::vector<ExceptionRun> runs);
+
+  // From now on reads of these chunks go to the COW. False: invalid meanwhile.
+  bool publish(const std::vector<ExceptionRun>& runs) EXCLUDES(table_mutex_);
+
+  bool is_durable(uint64_t new_chunk) const {
+    return store_->is_durable(new_chunk);
+  }
+
+  // Makes everything durable; see ExceptionStore::commit(). A failure makes
+  // the snapshot invalid, and is thrown.
+  void commit();
+
+  // Nothing is trusted any more: EIO for all that comes, durably recorded on
+  // return (or reported as not recordable). If another thread is at it, waits
+  // until it has been recorded.
+  void invalidate(const std::string& reason) EXCLUDES(invalidate_mutex_);
+
+  // No room for a write to the snapshot: overflows or invalidates, as the type
+  // says.
+  void store_is_full() EXCLUDES(invalidate_mutex_);
+
+ private:
+  void commit_pending() noexcept override;
+  void set_reason(const std::string& reason) EXCLUDES(reason_mutex_);
+
+  const std::shared_ptr<BlockDevice> cow_;
+  const std::unique_ptr<ExceptionStore> store_;
+  const Options options_;
+  CommitTimer& timer_;
+  EventSink& events_;
+
+  RangeLock copying_;
+
+  // Held while the invalid header is being written: whoever finds the snapshot
+  // invalid and is about to overwrite the origin waits here for it.
+  Mutex invalidate_mutex_;
+  std::atomic<bool> invalid_settled_{false};
+  std::atomic<bool> unrecorded_{false};
+
+  // Changes with table_mutex_ held for writing.
+  std::atomic<SnapshotState> state_;
+
+  mutable SharedMutex table_mutex_;
+  ExceptionTable table_ GUARDED_BY(table_mutex_);
+
+  mutable Mutex reason_mutex_;
+  std::string reason_ GUARDED_BY(reason_mutex_);
+};
+
+}  // namespace snapfs

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include "core/family.h"
+
+#include <algorithm>
+
+#include "core/copy_out.h"
+#include "core/snapshot.h"
+
+namespace snapfs {
+namespace {
+
+// Larger requests (zeroing) go in pieces, so that none holds others up.
+constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
+
+}  // namespace
+
+void Family::write(BlockDevice& writable, const Payload& payload,
+                   const Snapshot* except) {
+  ByteRange left = payload.range();
+  while (!left.empty()) {
+    ByteRange piece{left.offset, std::min(left.length, kPieceBytes)};
+    auto pass = gate_.enter_or_wait();
+    ++*writes_;
+    CopyOut(*this, piece, except).run();
+    reads_.drain(piece);
+    payload.slice(piece).put(writable, piece.offset);
+    left = {piece.end(), left.length - piece.length};
+  }
+}
+
+bool Family::has_valid_snapshots() {
+  auto pass = gate_.enter_or_wait();
+  return std::any_of(members_.begin(), members_.end(), [](Snapshot* snapshot) {
+    return snapshot->exceptions().state() != SnapshotState::invalid;
+  });
+}
+
+void Family::add(Snapshot& snapshot) {
+  auto smaller = [&](const Snapshot* member) {
+    return member->exceptions().chunk_size().bytes() <
+           snapshot.exceptions().chunk_size().bytes();
+  };
+  members_.insert(std::find_if(members_.begin(), members_.end(), smaller),
+                  &snapshot);
+}
+
+void Family::remove(Snapshot& snapshot) { std::erase(members_, &snapshot); }
+
+}  // namespace snapfs

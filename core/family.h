@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+//
+// An origin device with every snapshot on it. Each write to the origin passes
+// here, so that no snapshot loses the old content. Thread-safe.
+//
+// Lock order: the family's gate, then chunk ranges snapshot by snapshot in the
+// order of the list, then what a CowExceptions locks inside one call.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/admission.h"
+#include "core/block_device.h"
+#include "core/payload.h"
+#include "core/read_tracker.h"
+
+namespace snapfs {
+
+class Snapshot;
+
+class Family {
+ public:
+  // `writes` counts the writes to this origin; it may outlive the family.
+  Family(std::shared_ptr<BlockDevice> origin,
+         std::shared_ptr<std::atomic<uint64_t>> writes)
+      : origin_(std::move(origin)), writes_(std::move(writes)) {}
+
+  // The origin as snapshots read it.
+  BlockDevice& origin() { return *origin_; }
+
+  // Reads of snapshots on the origin.
+  ReadTracker& reads() { return reads_; }
+
+  // Writes to the origin, after every snapshot but `except` (may be null) has
+  // saved the old content, durably. A snapshot that cannot is invalid, durably,
+  // before the origin changes; the write goes on. `writable` is the origin
+  // device, opened for writing. Throws if the origin cannot be written.
+  void write(BlockDevice& writable, const Payload& payload,
+             const Snapshot* except);
+
+  // Does a snapshot that is not invalid exist?
+  bool has_valid_snapshots();
+
+  // Every write holds a pass of this gate. Members change only while it is
+  // closed and drained.
+  Admission& gate() { return gate_; }
+  void add(Snapshot& snapshot);
+  void remove(Snapshot& snapshot);
+
+ private:
+  friend class CopyOut;
+
+  const std::shared_ptr<BlockDevice> origin_;
+  ReadTracker reads_;
+  Admission gate_;
+  std::vector<Snapshot*> members_;  // largest chunk size first
+  const std::shared_ptr<std::atomic<uint64_t>> writes_;
+};
+
+}  // namespace snapfs

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+#include "core/snapshot.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "core/error.h"
+
+namespace snapfs {
+namespace {
+
+// Zeroing and copying go in pieces, so that memory and the time for which
+// chunks are locked stay bounded.
+constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
+
+std::vector<std::byte>& scratch_buffer(uint64_t size) {
+  thread_local std::vector<std::byte> buffer;
+  if (buffer.size() < size) buffer.resize(size);
+  return buffer;
+}
+
+template <typename Function>
+void for_each_piece(ByteRange range, uint64_t piece_bytes,
+                    const Function& function) {
+  while (!range.empty()) {
+    uint64_t to_boundary = piece_bytes - range.offset % piece_bytes;
+    ByteRange piece{range.offset, std::min(range.length, to_boundary)};
+    function(piece);
+    range = {piece.end(), range.length - piece.length};
+  }
+}
+
+}  // namespace
+
+Snapshot::Snapshot(std::shared_ptr<Family> family,
+                   std::unique_ptr<CowExceptions> exceptions, Options options)
+    : family_(std::move(family)),
+      exceptions_(std::move(exceptions)),
+      options_(std::move(options)) {}
+
+// What `chunk` on is, as bytes of both sides, cut to `range`.
+struct Snapshot::Piece {
+  bool excepted;
+  ByteRange range;      // of the snapshot and of the origin
+  uint64_t cow_offset;  // if excepted
+};
+
+std::vector<Snapshot::Piece> Snapshot::look_up(
+    ByteRange range, std::optional<ReadTracker::Ticket>* ticket) const {
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  std::vector<Piece> pieces;
+  exceptions_->look_up(
+      chunk_size.cover(range),
+      [&](uint64_t chunk, const ExceptionTable::Stretch& stretch) {
+        ByteRange bytes = chunk_size.bytes_of({chunk, stretch.count});
+        ByteRange part = intersect(bytes, range);
+        uint64_t cow_offset = chunk_size.start_of(stretch.new_chunk) +
+                              (part.offset - bytes.offset);
+        pieces.push_back({stretch.excepted, part, cow_offset});
+        // While the table is locked: whoever publishes an exception for this
+        // range later finds the ticket when it drains.
+        if (!stretch.excepted && ticket != nullptr && !*ticket) {
+          ticket->emplace(family_->reads(), range);
+        }
+      });
+  return pieces;
+}
+
+void Snapshot::read(uint64_t offset, std::span<std::byte> into) {
+  std::optional<ReadTracker::Ticket> ticket;
+  for (const Piece& piece : look_up({offset, into.size()}, &ticket)) {
+    auto part = into.subspan(piece.range.offset - offset, piece.range.length);
+    if (piece.excepted) {
+      exceptions_->cow().read(piece.cow_offset, part);
+    } else {
+      family_->origin().read(piece.range.offset, part);
+    }
+  }
+}
+
+void Snapshot::write(uint64_t offset, std::span<const std::byte> from) {
+  put(Payload(offset, from), WhenFull::fail);
+}
+
+void Snapshot::zero(ByteRange range) {
+  exceptions_->require_writable();
+  uint64_t piece = std::max(kPieceBytes, exceptions_->chunk_size().bytes());
+  for_each_piece(range, piece, [&](ByteRange part) {
+    put(Payload::zeroes(part), WhenFull::fail);
+  });
+}
+
+void Snapshot::put(const Payload& payload, WhenFull when_full) {
+  exceptions_->require_writable();
+  bool all_excepted = true;
+  std::vector<Piece> pieces = look_up(payload.range(), nullptr);
+  for (const Piece& piece : pieces) all_excepted &= piece.excepted;
+  if (all_excepted) {
+    put_excepted(pieces, payload);
+  } else {
+    put_fresh(payload, when_full);
+  }
+}
+
+void Snapshot::put_excepted(const std::vector<Piece>& pieces,
+                            const Payload& payload) {
+  for (const Piece& piece : pieces) {
+    if (!piece.excepted) continue;
+    payload.slice(piece.range).put(exceptions_->cow(), piece.cow_offset);
+  }
+}
+
+// At least one chunk has no exception yet, unless somebody has been quicker.
+void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  auto hold = exceptions_->lock_chunks(chunk_size.cover(payload.range()));
+  std::vector<Piece> pieces = look_up(payload.range(), nullptr);
+  put_excepted(pieces, payload);
+
+  std::vector<ChunkRange> missing;
+  uint64_t count = 0;
+  for (const Piece& piece : pieces) {
+    if (piece.excepted) continue;
+    missing.push_back(chunk_size.cover(piece.range));
+    count += missing.back().count;
+  }
+  if (count == 0) return;
+  auto reservation = exceptions_->reserve(count);
+  if (!reservation) refuse_for_space(when_full);
+
+  std::vector<ExceptionRun> runs = pair_up(missing, *reservation);
+  try {
+    for (const ExceptionRun& run : runs) fill(run, payload);
+  } catch (const std::exception& error) {
+    exceptions_->abandon(*reservation);
+    // A sparse COW on a full filesystem is a full store.
+    if (errno_of(error) == ENOSPC) refuse_for_space(when_full);
+    exceptions_->invalidate(std::string("Error reading/writing: ") +
+                            error.what());
+    throw;
+  }
+  exceptions_->hand_in(*reservation, runs);
+  if (!exceptions_->publish(runs)) exceptions_->require_readable();
+}
+
+void Snapshot::refuse_for_space(WhenFull when_full) {
+  if (when_full == WhenFull::unsupported) {
+    throw std::system_error(Errc::unsupported, "discard without room");
+  }
+  exceptions_->store_is_full();
+  throw std::system_error(Errc::store_full, exceptions_->cow().name());
+}
+
+// Puts the payload's part of the run into its new chunks, and the origin's
+// content around it.
+void Snapshot::fill(const ExceptionRun& run, const Payload& payload) {
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  const uint64_t origin_size = family_->origin().size();
+  ByteRange old_bytes =
+      clip(chunk_size.bytes_of({run.old_chunk, run.count}), origin_size);
+  ByteRange given = intersect(old_bytes, payload.range());
+
+  uint64_t first = 0;
+  uint64_t end = run.count;
+  if (given.offset > old_bytes.offset) {
+    fill_partial_chunk(run.old_chunk, run.new_chunk, payload);
+    first = 1;
+  }
+  if (given.end() < old_bytes.end() && first < end) {
+    --end;
+    fill_partial_chunk(run.old_chunk + end, run.new_chunk + end, payload);
+  }
+  ByteRange whole = intersect(
+      chunk_size.bytes_of({run.old_chunk + first, end - first}), given);
+  payload.slice(whole).put(exceptions_->cow(),
+                           chunk_size.start_of(run.new_chunk + first));
+}
+
+void Snapshot::fill_partial_chunk(uint64_t old_chunk, uint64_t new_chunk,
+                                  const Payload& payload) {
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  ByteRange chunk =
+      clip(chunk_size.bytes_of({old_chunk, 1}), family_->origin().size());
+  ByteRange given = intersect(chunk, payload.range());
+  ByteRange head{chunk.offset, given.offset - chunk.offset};
+  ByteRange tail{given.end(), chunk.end() - given.end()};
+  uint64_t cow_offset = chunk_size.start_of(new_chunk);
+
+  if (chunk.length > kPieceBytes) {
+    copy_from_origin(head, cow_offset);
+    payload.slice(given).put(exceptions_->cow(), cow_offset + head.length);
+    copy_from_origin(tail, cow_offset + (tail.offset - chunk.offset));
+    return;
+  }
+  // One read of what is needed and one write of the whole chunk.
+  std::span buffer(scratch_buffer(chunk.length).data(), chunk.length);
+  ByteRange needed = head.empty() ? tail : tail.empty() ? head : chunk;
+  family_->origin().read(
+      needed.offset,
+      buffer.subspan(needed.offset - chunk.offset, needed.length));
+  payload.slice(given).put(buffer.subspan(head.length));
+  exceptions_->cow().write(cow_offset, buffer);
+}
+
+void Snapshot::copy_from_origin(ByteRange range, uint64_t cow_offset) {
+  for_each_piece(range, kPieceBytes, [&](ByteRange piece) {
+    std::span buffer(scratch_buffer(piece.length).data(), piece.length);
+    family_->origin().read(piece.offset, buffer);
+    exceptions_->cow().write(cow_offset + (piece.offset - range.offset),
+                             buffer);
+  });
+}
+
+void Snapshot::discard(ByteRange range) {
+  if (!options_.discard_zeroes_cow) {
+    throw std::system_error(Errc::unsupported,
+                            "discard without discard_zeroes_cow");
+  }
+  exceptions_->require_writable();
+  if (options_.passdown != nullptr) {
+    // The origin first: an origin write that comes between saves zeroes.
+    family_->write(*options_.passdown, Payload::zeroes(range), this);
+    put_excepted(look_up(range, nullptr), Payload::zeroes(range));
+    return;
+  }
+  refuse_discard_without_room(range);
+  uint64_t step = std::max(kPieceBytes, exceptions_->chunk_size().bytes());
+  for_each_piece(range, step, [&](ByteRange part) {
+    for (const Piece& piece : look_up(part, nullptr)) {
+      if (!piece.excepted && origin_reads_as_zeroes(piece.range)) continue;
+      put(Payload::zeroes(piece.range), WhenFull::unsupported);
+    }
+  });
+}
+
+// A discard is to free space; it must not be what makes a snapshot overflow.
+void Snapshot::refuse_discard_without_room(ByteRange range) {
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  uint64_t needed = 0;
+  for (const Piece& piece : look_up(range, nullptr)) {
+    if (piece.excepted || origin_reads_as_zeroes(piece.range)) continue;
+    needed += chunk_size.cover(piece.range).count * chunk_size.sectors();
+  }
+  StoreUsage usage = exceptions_->usage();
+  if (needed != 0 && usage.allocated + needed > usage.total) {
+    refuse_for_space(WhenFull::unsupported);
+  }
+}
+
+bool Snapshot::origin_reads_as_zeroes(ByteRange range) {
+  while (!range.empty()) {
+    BlockDevice::Extent extent = family_->origin().extent_at(range.offset);
+    if (extent.is_data) return false;
+    uint64_t length = std::min(extent.length, range.length);
+    range = {range.offset + length, range.length - length};
+  }
+  return true;
+}
+
+// Also of an invalid snapshot, as dm does it: what failed to become durable
+// has been reported, and is again by commit().
+void Snapshot::flush() { exceptions_->commit(); }
+
+BlockDevice::Extent Snapshot::extent_at(uint64_t offset) {
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  ChunkRange rest = chunk_size.cover({offset, size() - offset});
+  ExceptionTable::Stretch stretch =
+      exceptions_->stretch_at(rest.first, rest.count);
+  uint64_t end =
+      std::min(chunk_size.start_of(rest.first + stretch.count), size());
+  BlockDevice::Extent extent =
+      stretch.excepted ? exceptions_->cow().extent_at(
+                             chunk_size.start_of(stretch.new_chunk) +
+                             chunk_size.offset_in_chunk(offset))
+                       : family_->origin().extent_at(offset);
+  extent.length = std::min(extent.length, end - offset);
+  return extent;
+}
+
+uint64_t Snapshot::allocated_sectors() const {
+  return exceptions_->usage().allocated;
+}
+
+std::string Snapshot::status_line() const {
+  std::string line =
+      "0 " + std::to_string(options_.length >> kSectorShift) + " snapshot ";
+  switch (exceptions_->state()) {
+    case SnapshotState::invalid:
+      return line + "Invalid";
+    case SnapshotState::overflowed:
+      return line + "Overflow";
+    case SnapshotState::active:
+      break;
+  }
+  StoreUsage usage = exceptions_->usage();
+  return line + std::to_string(usage.allocated) + "/" +
+         std::to_string(usage.total) + " " + std::to_string(usage.metadata);
+}
+
+std::string Snapshot::table_line() const {
+  std::string line = "0 " + std::to_string(options_.length >> kSectorShift) +
+                     " snapshot " + options_.origin_name + " " +
+                     options_.cow_name + " " + to_string(exceptions_->type()) +
+                     " " + std::to_string(exceptions_->chunk_size().sectors());
+  if (options_.passdown != nullptr) {
+    line += " 2 discard_zeroes_cow discard_passdown_origin";
+  } else if (options_.discard_zeroes_cow) {
+    line += " 1 discard_zeroes_cow";
+  }
+  return line;
+}
+
+std::string Snapshot::details() const {
+  std::string text;
+  auto add = [&](const std::string& key, const std::string& value) {
+    text += key + ": " + value + "\n";
+  };
+  add("origin", options_.origin_name);
+  add("cow", options_.cow_name);
+  add("store", to_string(exceptions_->type()));
+  add("chunk_sectors", std::to_string(exceptions_->chunk_size().sectors()));
+  add("exceptions", std::to_string(exceptions_->exception_count()));
+  add("memory_bytes", std::to_string(exceptions_->memory_bytes()));
+  std::string reason = exceptions_->reason();
+  if (!reason.empty()) add("reason", "\"" + reason + "\"");
+  return text;
+}
+
+}  // namespace snapfs

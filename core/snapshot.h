@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+//
+// A snapshot: its origin as seen through its exceptions. The target that dm
+// calls "snapshot". Thread-safe.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/cow_exceptions.h"
+#include "core/family.h"
+#include "core/payload.h"
+#include "core/target.h"
+
+namespace snapfs {
+
+class Snapshot : public Target {
+ public:
+  struct Options {
+    uint64_t length = 0;  // bytes
+    bool read_only = false;
+    bool discard_zeroes_cow = false;
+    // Set with discard_passdown_origin: the origin, opened for writing.
+    std::shared_ptr<BlockDevice> passdown;
+    std::string origin_name;  // as a table line prints them
+    std::string cow_name;
+  };
+
+  Snapshot(std::shared_ptr<Family> family,
+           std::unique_ptr<CowExceptions> exceptions, Options options);
+
+  uint64_t size() const override { return options_.length; }
+  bool read_only() const override { return options_.read_only; }
+  void read(uint64_t offset, std::span<std::byte> into) override;
+  void write(uint64_t offset, std::span<const std::byte> from) override;
+  void zero(ByteRange range) override;
+  void discard(ByteRange range) override;
+  void flush() override;
+  BlockDevice::Extent extent_at(uint64_t offset) override;
+  uint64_t allocated_sectors() const override;
+  std::string status_line() const override;
+  std::string table_line() const override;
+  std::string details() const override;
+
+  CowExceptions& exceptions() const { return *exceptions_; }
+
+ private:
+  // What a write that finds no room does: fail as dm does, with the state
+  // changed; or be refused (a discard), with nothing changed.
+  enum class WhenFull { fail, unsupported };
+  struct Piece;
+
+  // The pieces of `range`, in order. With a ticket: one that protects the
+  // origin's part of them from being overwritten, if there is any.
+  std::vector<Piece> look_up(ByteRange range,
+                             std::optional<ReadTracker::Ticket>* ticket) const;
+
+  void put(const Payload& payload, WhenFull when_full);
+  void put_excepted(const std::vector<Piece>& pieces, const Payload& payload);
+  void put_fresh(const Payload& payload, WhenFull when_full);
+  [[noreturn]] void refuse_for_space(WhenFull when_full);
+  void fill(const ExceptionRun& run, const Payload& payload);
+  void fill_partial_chunk(uint64_t old_chunk, uint64_t new_chunk,
+                          const Payload& payload);
+  void copy_from_origin(ByteRange range, uint64_t cow_offset);
+  void refuse_discard_without_room(ByteRange range);
+  bool origin_reads_as_zeroes(ByteRange range);
+
+  const std::shared_ptr<Family> family_;
+  const std::unique_ptr<CowExceptions> exceptions_;
+  const Options options_;
+};
+
+}  // namespace snapfs

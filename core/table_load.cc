@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: MIT
+#include "core/table_load.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <exception>
+
+#include "core/disk_format.h"
+#include "core/error.h"
+#include "core/origin.h"
+#include "core/persistent_store.h"
+#include "core/transient_store.h"
+
+namespace snapfs {
+namespace {
+
+bool is_origin(const Table& table) {
+  return std::holds_alternative<OriginTable>(table.target);
+}
+
+const OriginTable& as_origin(const Table& table) {
+  return std::get<OriginTable>(table.target);
+}
+
+const SnapshotTable& as_snapshot(const Table& table) {
+  return std::get<SnapshotTable>(table.target);
+}
+
+uint64_t checked_length(const std::optional<uint64_t>& asked_sectors,
+                        uint64_t device_bytes, const std::string& device,
+                        const Place& place) {
+  uint64_t have = device_bytes >> kSectorShift;
+  uint64_t length = asked_sectors.value_or(have);
+  if (length == 0) throw TableError(place, "the length is 0", EINVAL);
+  if (length > have) {
+    throw TableError(place,
+                     "the length of " + std::to_string(length) +
+                         " sectors exceeds " + device + ", which has " +
+                         std::to_string(have),
+                     EINVAL);
+  }
+  return length << kSectorShift;
+}
+
+}  // namespace
+
+TableLoad::TableLoad(DeviceSet& set, std::vector<Table> tables) : set_(set) {
+  std::stable_partition(tables.begin(), tables.end(), is_origin);
+  for (Table& table : tables) {
+    items_.emplace_back();
+    items_.back().table = std::move(table);
+  }
+}
+
+TableLoad::~TableLoad() {
+  if (is_live_) return;
+  for (Item& item : items_) {
+    item.store.reset();
+    if (item.cow.created) set_.opener_.discard_created(item.cow);
+  }
+}
+
+void TableLoad::run() {
+  MutexLock lock(set_.load_mutex_);
+  prepare();
+  write();
+  go_live();
+}
+
+void TableLoad::prepare() {
+  check_names();
+  for (Item& item : items_) {
+    if (is_origin(item.table)) {
+      prepare_origin(item);
+    } else {
+      prepare_snapshot(item);
+    }
+  }
+}
+
+void TableLoad::check_names() {
+  for (const Item& item : items_) {
+    const Table& table = item.table;
+    auto same_name = [&](const Item& other) {
+      return &other != &item && other.table.name == table.name;
+    };
+    if (std::any_of(items_.begin(), items_.end(), same_name)) {
+      throw TableError(table.place, "two tables have the name " + table.name,
+                       EINVAL);
+    }
+    if (set_.members_.contains(table.name)) {
+      throw TableError(table.place,
+                       table.name +
+                           " is live already; remove it first, its live table "
+                           "cannot be replaced",
+                       EBUSY);
+    }
+  }
+}
+
+void TableLoad::prepare_origin(Item& item) {
+  const OriginTable& table = as_origin(item.table);
+  item.origin = set_.opener_.open_origin(table.device, !table.read_only,
+                                         table.device_place);
+  item.origin_storage = item.origin.storage;
+  item.origin_table_name = item.origin.table_name;
+  item.length = checked_length(table.length_sectors, item.origin.device->size(),
+                               table.device, item.table.place);
+  for (const auto& [name, member] : set_.members_) {
+    if (member.snapshot == nullptr && member.origin == item.origin_storage) {
+      throw TableError(table.device_place,
+                       table.device + " is the origin " + name + " already",
+                       EBUSY);
+    }
+    if (member.snapshot == nullptr) continue;
+    if (member.cow == item.origin_storage) {
+      throw TableError(table.device_place,
+                       table.device + " is the COW device of " + name, EBUSY);
+    }
+    if (member.origin == item.origin_storage && !table.read_only &&
+        !member.cow_is_writable) {
+      throw TableError(table.device_place,
+                       "the COW device of snapshot " + name +
+                           " is open read-only, so this origin cannot be "
+                           "written; say read_only: true",
+                       EBUSY);
+    }
+  }
+  for (const Item& other : items_) {
+    if (&other == &item) break;
+    if (other.origin_storage == item.origin_storage) {
+      throw TableError(
+          table.device_place,
+          table.device + " is the origin " + other.table.name + " already",
+          EBUSY);
+    }
+  }
+  std::optional<Base> base = base_of_storage(item.origin_storage);
+  item.family = base ? base->family : make_family(item.origin);
+}
+
+std::shared_ptr<Family> TableLoad::make_family(const OpenedDevice& origin) {
+  return std::make_shared<Family>(origin.device,
+                                  set_.write_count(origin.storage));
+}
+
+// The family of an origin device that is in use already, or in this load.
+std::optional<TableLoad::Base> TableLoad::base_of_storage(
+    const DeviceId& storage) {
+  std::optional<Base> base;
+  auto merge = [&](const std::shared_ptr<Family>& family,
+                   const std::string& table_name, bool is_writable) {
+    if (!base) base = Base{family, storage, table_name, false};
+    base->is_writable |= is_writable;
+  };
+  for (const auto& [name, member] : set_.members_) {
+    if (member.origin == storage) {
+      merge(member.family, member.origin_table_name, member.writes_origin);
+    }
+  }
+  for (const Item& item : items_) {
+    if (item.family != nullptr && item.origin_storage == storage) {
+      merge(item.family, item.origin_table_name,
+            is_origin(item.table) && !as_origin(item.table).read_only);
+    }
+  }
+  return base;
+}
+
+TableLoad::Base TableLoad::find_base(const Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  std::optional<DeviceId> storage;
+  bool is_snapshot = false;
+  for (const Item& other : items_) {
+    if (other.table.name != table.origin) continue;
+    if (is_origin(other.table)) storage = other.origin_storage;
+    is_snapshot = !is_origin(other.table);
+  }
+  auto live = set_.members_.find(table.origin);
+  if (live != set_.members_.end()) {
+    if (live->second.snapshot == nullptr) storage = live->second.origin;
+    is_snapshot = live->second.snapshot != nullptr;
+  }
+  if (is_snapshot) {
+    throw TableError(table.origin_place,
+                     table.origin + " is a snapshot, not an origin", EINVAL);
+  }
+  if (storage) return *base_of_storage(*storage);
+  return base_of_path(item);
+}
+
+TableLoad::Base TableLoad::base_of_path(const Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  OpenedDevice origin;
+  try {
+    origin = set_.opener_.open_origin(
+        table.origin_path, table.discard_passdown_origin, table.origin_place);
+  } catch (const TableError& error) {
+    if (error.error() != ENOENT) throw;
+    throw TableError(table.origin_place,
+                     "there is no origin named " + table.origin +
+                         ", and no device " + table.origin_path,
+                     ENOENT);
+  }
+  if (auto base = base_of_storage(origin.storage)) return *base;
+  return {make_family(origin), origin.storage, origin.table_name, false};
+}
+
+void TableLoad::prepare_snapshot(Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  Base base = find_base(item);
+  item.family = base.family;
+  item.origin_storage = base.storage;
+  item.origin_table_name = base.table_name;
+  item.length = checked_length(
+      table.length_sectors, item.family->origin().size(),
+      "the origin " + item.family->origin().name(), item.table.place);
+  if (table.discard_passdown_origin) {
+    item.origin = set_.opener_.open_origin(item.family->origin().name(), true,
+                                           table.origin_place);
+  }
+  for (const auto& [name, member] : set_.members_) {
+    if (member.snapshot != nullptr && member.cow_path == table.cow.path) {
+      throw TableError(table.cow_place,
+                       "COW device " + table.cow.path +
+                           " is in use by the live snapshot " + name,
+                       EBUSY);
+    }
+  }
+  // A read-only snapshot of an origin that is written here still takes copies.
+  item.cow_is_writable =
+      !table.read_only || base.is_writable || table.discard_passdown_origin;
+  item.cow =
+      set_.opener_.open_cow(table.cow, item.cow_is_writable, table.cow_place);
+  check_cow(item);
+  check_stale(item);
+  prepare_store(item);
+}
+
+void TableLoad::check_cow(const Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  if (item.cow.storage == item.origin_storage) {
+    throw TableError(table.cow_place,
+                     "COW device cannot be the same as origin device", EINVAL);
+  }
+  auto refuse = [&](const std::string& user) {
+    throw TableError(table.cow_place,
+                     "COW device " + table.cow.path + " is in use by " + user,
+                     EBUSY);
+  };
+  for (const auto& [name, member] : set_.members_) {
+    if (member.snapshot != nullptr && member.cow == item.cow.storage) {
+      refuse("the live snapshot " + name);
+    }
+    if (member.origin == item.cow.storage) refuse(name + " as its origin");
+  }
+  for (const Item& other : items_) {
+    if (&other == &item || other.family == nullptr) continue;
+    if (other.origin_storage == item.cow.storage) {
+      refuse(other.table.name + " as its origin");
+    }
+    if (other.cow.device != nullptr && other.cow.storage == item.cow.storage) {
+      refuse(other.table.name + ", which is loaded with it");
+    }
+  }
+  if (set_.untrusted_.contains(item.cow.storage)) {
+    throw TableError(table.cow_place,
+                     table.cow.path +
+                         " holds a snapshot that became invalid, which could "
+                         "not be recorded on it",
+                     EIO);
+  }
+}
+
+// A store that its origin has outgrown would show new data as old.
+void TableLoad::check_stale(const Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  auto removed = set_.removed_.find(item.cow.storage);
+  if (removed == set_.removed_.end() || table.cow.accept_stale ||
+      table.store == StoreType::transient ||
+      removed->second.origin != item.origin_storage ||
+      set_.write_count(item.origin_storage)->load() == removed->second.writes) {
+    return;
+  }
+  // An emptied device begins a new store, for which nothing can be stale.
+  if (PersistentStore::probe(*item.cow.device).kind !=
+      PersistentStore::Probe::Kind::store) {
+    return;
+  }
+  throw TableError(table.cow_place,
+                   "stale store: the origin was written after " +
+                       table.cow.path +
+                       " had been removed, so it no longer shows the old "
+                       "content; `stale: accept` loads it all the same",
+                   ESTALE);
+}
+
+void TableLoad::check_chunk_size(const Item& item, uint64_t sectors,
+                                 const Place& place,
+                                 const std::string& prefix) const {
+  auto refuse = [&](const char* why) {
+    throw TableError(place, prefix + why, EINVAL);
+  };
+  if (!std::has_single_bit(sectors)) refuse("Chunk size is not a power of 2");
+  if (sectors > kMaxChunkSectors) refuse("Chunk size is too high");
+  for (const BlockDevice* device :
+       {item.cow.device.get(), &item.family->origin()}) {
+    uint64_t block_sectors = device->logical_block_size() >> kSectorShift;
+    if (sectors % block_sectors != 0) {
+      refuse("Chunk size is not a multiple of device blocksize");
+    }
+  }
+}
+
+void TableLoad::refuse_foreign_content(const Item& item) const {
+  const SnapshotTable& table = as_snapshot(item.table);
+  if (table.cow.force_initialise || item.cow.created) return;
+  std::string content = set_.opener_.foreign_content(item.cow);
+  if (content.empty()) return;
+  throw TableError(table.cow_place,
+                   table.cow.path + " holds " + content +
+                       "; `initialise: force` overwrites it",
+                   EINVAL);
+}
+
+void TableLoad::prepare_store(Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  BlockDevice& cow = *item.cow.device;
+  PersistentStore::Probe probe;
+  try {
+    probe = PersistentStore::probe(cow);
+    if (table.store == StoreType::transient) {
+      if (table.chunk_sectors == 0) {
+        throw TableError(table.chunk_place, "Chunk size not set", EINVAL);
+      }
+      if (probe.kind == PersistentStore::Probe::Kind::store &&
+          !table.cow.force_initialise) {
+        throw TableError(table.cow_place,
+                         table.cow.path +
+                             " holds a persistent store; `initialise: force` "
+                             "overwrites it",
+                         EINVAL);
+      }
+      refuse_foreign_content(item);
+      check_chunk_size(item, table.chunk_sectors, table.chunk_place, "");
+      item.store = std::make_unique<TransientStore>(
+          item.cow.device, ChunkSize(table.chunk_sectors));
+    } else if (probe.kind == PersistentStore::Probe::Kind::store) {
+      load_store(item, probe.header);
+    } else {
+      prepare_new_store(item,
+                        probe.kind == PersistentStore::Probe::Kind::foreign);
+    }
+  } catch (const std::system_error& error) {
+    throw TableError(
+        table.cow_place,
+        std::string("Failed to read snapshot metadata: ") + error.what(),
+        errno_of(error));
+  }
+}
+
+void TableLoad::prepare_new_store(Item& item, bool has_foreign_magic) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  BlockDevice& cow = *item.cow.device;
+  refuse_foreign_content(item);
+  if (has_foreign_magic && !table.cow.force_initialise) {
+    throw TableError(table.cow_place,
+                     table.cow.path +
+                         ": Invalid or corrupt snapshot: it begins with "
+                         "neither a store nor zeroes; `initialise: force` "
+                         "overwrites it",
+                     ENXIO);
+  }
+  if (!item.cow_is_writable) {
+    throw TableError(table.cow_place,
+                     table.cow.path +
+                         " holds no store, and a read-only table does not make "
+                         "one",
+                     EROFS);
+  }
+  uint64_t sectors = table.chunk_sectors;
+  if (sectors == 0) {
+    sectors = std::max<uint64_t>(kDefaultChunkSectors,
+                                 cow.logical_block_size() >> kSectorShift);
+  }
+  check_chunk_size(item, sectors,
+                   table.chunk_given ? table.chunk_place : table.cow_place, "");
+  ChunkSize chunk_size(sectors);
+  if (!PersistentStore::fits(cow, chunk_size)) {
+    throw TableError(table.cow_place,
+                     table.cow.path + " is too small: a store with chunks of " +
+                         std::to_string(sectors) + " sectors needs " +
+                         std::to_string(kFirstDataChunk * sectors) +
+                         " sectors at least, it has " +
+                         std::to_string(cow.size() >> kSectorShift),
+                     EINVAL);
+  }
+  item.new_store = chunk_size;
+}
+
+void TableLoad::load_store(Item& item, const DiskHeader& header) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  auto refuse = [&](const std::string& why) {
+    throw std::system_error(Errc::bad_metadata, table.cow.path + ": " + why);
+  };
+  if (header.chunk_sectors != table.chunk_sectors && table.chunk_sectors != 0) {
+    item.remark = "chunk size " + std::to_string(header.chunk_sectors) +
+                  " in device metadata overrides table chunk size of " +
+                  std::to_string(table.chunk_sectors);
+  }
+  check_chunk_size(item, header.chunk_sectors, table.cow_place,
+                   table.cow.path + ": invalid on-disk chunk size " +
+                       std::to_string(header.chunk_sectors) + ": ");
+  if (header.version != kDiskVersion) {
+    refuse("unable to handle snapshot disk version " +
+           std::to_string(header.version));
+  }
+  ChunkSize chunk_size(header.chunk_sectors);
+  item.is_invalid = header.valid == 0;
+  if (item.is_invalid) {
+    // Its records are not looked at: nothing is read from it, or written to it.
+    item.store = std::make_unique<TransientStore>(item.cow.device, chunk_size);
+    item.remark = "Snapshot is marked invalid";
+    return;
+  }
+  uint64_t origin_size = item.family->origin().size();
+  uint64_t origin_chunks = chunk_size.cover({0, origin_size}).count;
+  item.store = PersistentStore::load(item.cow.device, chunk_size, origin_chunks,
+                                     item.exceptions);
+}
+
+void TableLoad::write() {
+  for (Item& item : items_) {
+    if (!item.new_store) continue;
+    try {
+      item.store = PersistentStore::create(item.cow.device, *item.new_store);
+    } catch (const std::exception& error) {
+      fail_writing(item, error.what());
+    }
+    initialised_.push_back(&item);
+  }
+}
+
+void TableLoad::fail_writing(const Item& item, const std::string& why) const {
+  std::string message = why;
+  if (!initialised_.empty()) {
+    message += " (stores initialised before that:";
+    for (const Item* done : initialised_) {
+      message += " " + as_snapshot(done->table).cow.path;
+    }
+    message += ")";
+  }
+  throw TableError(item.table.place, message, EIO);
+}
+
+std::shared_ptr<Target> TableLoad::make_target(Item& item) {
+  if (is_origin(item.table)) {
+    return std::make_shared<Origin>(
+        item.family, item.origin.device,
+        Origin::Options{item.length, as_origin(item.table).read_only,
+                        item.origin_table_name});
+  }
+  const SnapshotTable& table = as_snapshot(item.table);
+  auto exceptions = std::make_unique<CowExceptions>(
+      item.cow.device, std::move(item.store), std::move(item.exceptions),
+      CowExceptions::Options{item.table.name, table.store, item.is_invalid,
+                             table.commit_interval},
+      set_.timer_, set_.events_);
+  return std::make_shared<Snapshot>(
+      item.family, std::move(exceptions),
+      Snapshot::Options{item.length, table.read_only, table.discard_zeroes_cow,
+                        item.origin.device, item.origin_table_name,
+                        item.cow.table_name});
+}
+
+void TableLoad::go_live() {
+  std::vector<std::shared_ptr<Target>> targets;
+  for (Item& item : items_) targets.push_back(make_target(item));
+
+  // Every origin stands still before the first snapshot is taken.
+  const std::vector<Family*> families = families_of_snapshots();
+  for (Family* family : families) family->gate().close();
+  for (Family* family : families) family->gate().drain();
+  std::exception_ptr failure;
+  try {
+    flush_written_origins();
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      auto* snapshot = dynamic_cast<Snapshot*>(targets[i].get());
+      if (snapshot != nullptr) items_[i].family->add(*snapshot);
+    }
+    is_live_ = true;
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  for (Family* family : families) family->gate().open();
+  if (failure) std::rethrow_exception(failure);
+
+  for (std::size_t i = 0; i < items_.size(); ++i)
+    publish(items_[i], targets[i]);
+}
+
+std::vector<Family*> TableLoad::families_of_snapshots() const {
+  std::vector<Family*> families;
+  for (const Item& item : items_) {
+    if (is_origin(item.table)) continue;
+    Family* family = item.family.get();
+    if (std::find(families.begin(), families.end(), family) == families.end()) {
+      families.push_back(family);
+    }
+  }
+  return families;
+}
+
+void TableLoad::flush_written_origins() {
+  for (const Item& item : items_) {
+    if (is_origin(item.table)) continue;
+    std::optional<Base> base = base_of_storage(item.origin_storage);
+    if (!base || !base->is_writable) continue;
+    try {
+      item.family->origin().flush();
+    } catch (const std::exception& error) {
+      fail_writing(item, error.what());
+    }
+  }
+}
+
+void TableLoad::publish(Item& item, const std::shared_ptr<Target>& target) {
+  const std::string& name = item.table.name;
+  auto device = std::make_shared<Device>(name);
+  {
+    MutexLock lock(device->mutex_);
+    device->live_ = target;
+    device->live_table_ = std::make_shared<const Table>(item.table);
+  }
+  DeviceSet::Member member;
+  member.device = device;
+  member.family = item.family;
+  member.origin = item.origin_storage;
+  member.origin_table_name = item.origin_table_name;
+  if (is_origin(item.table)) {
+    member.writes_origin = !as_origin(item.table).read_only;
+  } else {
+    const SnapshotTable& table = as_snapshot(item.table);
+    member.snapshot = dynamic_cast<Snapshot*>(target.get());
+    member.writes_origin = table.discard_passdown_origin;
+    member.cow = item.cow.storage;
+    member.cow_path = table.cow.path;
+    member.cow_is_writable = item.cow_is_writable;
+    set_.removed_.erase(item.cow.storage);
+  }
+  set_.members_.emplace(name, std::move(member));
+  {
+    MutexLock lock(set_.mutex_);
+    set_.devices_.emplace(name, device);
+  }
+  std::string text = target->table_line();
+  if (!item.remark.empty()) text += " (" + item.remark + ")";
+  set_.events_.on_event({EventKind::load, name, text});
+}
+
+}  // namespace snapfs

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+//
+// One transaction of DeviceSet::load(): opens and checks all of its tables,
+// then writes, then goes live. Used by one thread, under the set's load mutex.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/device_set.h"
+#include "core/exception_store.h"
+#include "core/exception_table.h"
+#include "core/snapshot.h"
+
+namespace snapfs {
+
+class TableLoad {
+ public:
+  TableLoad(DeviceSet& set, std::vector<Table> tables);
+  // Gives everything back that has not gone live.
+  ~TableLoad();
+
+  // Throws TableError.
+  void run() EXCLUDES(set_.load_mutex_);
+
+ private:
+  // One table made ready.
+  struct Item {
+    Table table;
+    OpenedDevice origin;  // an origin's own device; a snapshot's passdown
+    OpenedDevice cow;
+    std::shared_ptr<Family> family;
+    DeviceId origin_storage;
+    std::string origin_table_name;
+    uint64_t length = 0;  // bytes
+
+    // Snapshots.
+    bool cow_is_writable = false;
+    bool is_invalid = false;
+    std::optional<ChunkSize> new_store;  // chunk size of a store to be made
+    std::unique_ptr<ExceptionStore> store;
+    ExceptionTable exceptions;
+    std::string remark;  // for the load event
+  };
+
+  // An origin that snapshots can name.
+  struct Base {
+    std::shared_ptr<Family> family;
+    DeviceId storage;
+    std::string table_name;
+    bool is_writable = false;
+  };
+
+  // Opens and reads; changes nothing.
+  void prepare() REQUIRES(set_.load_mutex_);
+  // Initialises new stores.
+  void write();
+  // Takes the snapshots of live origins, all at one point in time, and adds the
+  // devices to the set.
+  void go_live() REQUIRES(set_.load_mutex_);
+
+  void check_names() REQUIRES(set_.load_mutex_);
+  void prepare_origin(Item& item) REQUIRES(set_.load_mutex_);
+  void prepare_snapshot(Item& item) REQUIRES(set_.load_mutex_);
+  Base find_base(const Item& item) REQUIRES(set_.load_mutex_);
+  Base base_of_path(const Item& item) REQUIRES(set_.load_mutex_);
+  std::optional<Base> base_of_storage(const DeviceId& storage)
+      REQUIRES(set_.load_mutex_);
+  std::shared_ptr<Family> make_family(const OpenedDevice& origin)
+      REQUIRES(set_.load_mutex_);
+  void check_cow(const Item& item) REQUIRES(set_.load_mutex_);
+  void check_stale(const Item& item) REQUIRES(set_.load_mutex_);
+  void prepare_store(Item& item);
+  void prepare_new_store(Item& item, bool has_foreign_magic);
+  void load_store(Item& item, const struct DiskHeader& header);
+  void check_chunk_size(const Item& item, uint64_t sectors, const Place& place,
+                        const std::string& prefix) const;
+  std::vector<Family*> families_of_snapshots() const;
+  void flush_written_origins() REQUIRES(set_.load_mutex_);
+  void publish(Item& item, const std::shared_ptr<Target>& target)
+      REQUIRES(set_.load_mutex_);
+  void refuse_foreign_content(const Item& item) const;
+  std::shared_ptr<Target> make_target(Item& item);
+  [[noreturn]] void fail_writing(const Item& item,
+                                 const std::string& why) const;
+
+  DeviceSet& set_;
+  std::vector<Item> items_;  // origins first
+  std::vector<const Item*> initialised_;
+  bool is_live_ = false;
+};
+
+}  // namespace snapfs

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+//
+// Random operations on an origin and its snapshots, compared byte for byte and
+// status line for status line with a reference that knows nothing of stores:
+// arrays of bytes, sets of chunks and the allocation rule of the format.
+// SNAPFS_SEED replays one seed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/device_set.h"
+#include "core/error.h"
+#include "tests/support/memory_device.h"
+#include "tests/support/memory_opener.h"
+#include "tests/support/tables.h"
+
+namespace snapfs::test {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+// Not a multiple of any chunk size but the smallest.
+constexpr uint64_t kOriginSectors = 1531;
+constexpr uint64_t kOriginBytes = kOriginSectors * kSectorBytes;
+
+// Says that everything is data, so that the reference need not know of holes.
+class SolidDevice : public MemoryDevice {
+ public:
+  using MemoryDevice::MemoryDevice;
+  Extent extent_at(uint64_t offset) override { return {true, size() - offset}; }
+};
+
+// Where a store of the format puts its exceptions.
+class AllocationModel {
+ public:
+  AllocationModel(StoreType type, uint64_t chunk_sectors, uint64_t cow_sectors)
+      : type_(type),
+        chunk_(chunk_sectors),
+        chunks_(cow_sectors / chunk_sectors),
+        total_(cow_sectors),
+        next_free_(type == StoreType::transient ? 0 : 2) {}
+
+  bool allocate(uint64_t count) {
+    AllocationModel after = *this;
+    for (uint64_t i = 0; i < count; ++i) {
+      if (!after.allocate_one()) return false;
+    }
+    *this = after;
+    return true;
+  }
+
+  std::string usage() const {
+    uint64_t metadata = type_ == StoreType::transient
+                            ? 0
+                            : (records_ / per_area() + 2) * chunk_;
+    return std::to_string(next_free_ * chunk_) + "/" + std::to_string(total_) +
+           " " + std::to_string(metadata);
+  }
+
+  bool has_room_for(uint64_t count) const {
+    return (next_free_ + count) * chunk_ <= total_;
+  }
+
+ private:
+  uint64_t per_area() const { return chunk_ * 32; }
+
+  bool allocate_one() {
+    if (next_free_ >= chunks_) return false;
+    ++next_free_;
+    if (type_ == StoreType::transient) return true;
+    uint64_t stride = per_area() + 1;
+    if (next_free_ % stride == 1) ++next_free_;
+    ++records_;
+    // The slot that fills an area is of use only if the next area exists.
+    return records_ % per_area() != 0 ||
+           1 + stride * (records_ / per_area()) < chunks_;
+  }
+
+  StoreType type_;
+  uint64_t chunk_;
+  uint64_t chunks_;
+  uint64_t total_;
+  uint64_t next_free_;
+  uint64_t records_ = 0;
+};
+
+struct SnapshotModel {
+  Table table;
+  StoreType type = StoreType::persistent;
+  uint64_t chunk_bytes = 0;
+  uint64_t length = 0;
+  Bytes content;
+  std::set<uint64_t> excepted;
+  std::optional<AllocationModel> allocation;
+  bool invalid = false;
+  bool overflowed = false;
+
+  std::vector<uint64_t> missing(ByteRange range) const {
+    std::vector<uint64_t> chunks;
+    range = clip(range, length);
+    if (range.empty()) return chunks;
+    for (uint64_t chunk = range.offset / chunk_bytes;
+         chunk <= (range.end() - 1) / chunk_bytes; ++chunk) {
+      if (!excepted.contains(chunk)) chunks.push_back(chunk);
+    }
+    return chunks;
+  }
+
+  // True if the chunks are excepted now.
+  bool except(ByteRange range) {
+    std::vector<uint64_t> chunks = missing(range);
+    if (!allocation->allocate(chunks.size())) return false;
+    excepted.insert(chunks.begin(), chunks.end());
+    return true;
+  }
+
+  std::string status() const {
+    std::string line =
+        "0 " + std::to_string(length / kSectorBytes) + " snapshot ";
+    if (invalid) return line + "Invalid";
+    if (overflowed) return line + "Overflow";
+    return line + allocation->usage();
+  }
+};
+
+class World {
+ public:
+  World(uint64_t seed, bool tight) : random_(seed), tight_(tight) {
+    auto device = std::make_shared<SolidDevice>(kOriginBytes, "origin");
+    origin_ = random_bytes(kOriginBytes);
+    device->write(0, origin_);
+    opener_.add("origin", device);
+    open();
+  }
+
+  void run(unsigned steps) {
+    for (unsigned i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
+      step_ = i;
+      step();
+    }
+    check_all();
+    reopen();
+    check_all();
+  }
+
+ private:
+  uint64_t pick(uint64_t below) {
+    return std::uniform_int_distribution<uint64_t>(0, below - 1)(random_);
+  }
+
+  Bytes random_bytes(uint64_t count) {
+    Bytes bytes(count);
+    for (std::byte& b : bytes) b = static_cast<std::byte>(random_());
+    return bytes;
+  }
+
+  // Mostly sectors, sometimes odd bytes, sometimes large.
+  ByteRange random_range(uint64_t length) {
+    static constexpr uint64_t kLengths[] = {1,    512,  512,   4096,
+                                            4096, 8192, 65536, 200000};
+    uint64_t unit = pick(4) == 0 ? 1 : kSectorBytes;
+    uint64_t offset = pick(length / unit) * unit;
+    uint64_t wanted = kLengths[pick(std::size(kLengths))];
+    if (unit == 1) wanted += pick(700);
+    return {offset, std::min(wanted, length - offset)};
+  }
+
+  void open() {
+    set_ = std::make_unique<DeviceSet>(opener_, events_);
+    std::vector<Table> tables;
+    for (auto& [name, model] : snapshots_) tables.push_back(model.table);
+    tables.push_back(origin_table("base", "origin"));
+    set_->load(tables);
+  }
+
+  void reopen() {
+    set_.reset();
+    // A transient store is empty after that, and its snapshot shows the origin.
+    for (auto it = snapshots_.begin(); it != snapshots_.end();) {
+      it = it->second.type == StoreType::transient ? snapshots_.erase(it)
+                                                   : std::next(it);
+    }
+    // Overflow is not kept; an invalid header is.
+    for (auto& [name, model] : snapshots_) model.overflowed = false;
+    open();
+  }
+
+  std::shared_ptr<Target> target(const std::string& name) {
+    return set_->find(name)->live();
+  }
+
+  void step() {
+    unsigned kind = static_cast<unsigned>(pick(100));
+    if (snapshots_.empty() || (kind < 2 && snapshots_.size() < 4)) {
+      add_snapshot();
+    } else if (kind < 3) {
+      remove_snapshot();
+    } else if (kind < 4) {
+      reopen();
+    } else if (kind < 30) {
+      write_origin(pick(6) == 0);
+    } else if (kind < 65) {
+      write_snapshot(pick(6) == 0);
+    } else if (kind < 70) {
+      discard_snapshot();
+    } else if (kind < 75) {
+      any_snapshot().first->flush();
+    } else {
+      check_some();
+    }
+  }
+
+  std::pair<std::shared_ptr<Target>, SnapshotModel*> any_snapshot() {
+    auto it = snapshots_.begin();
+    std::advance(it, pick(snapshots_.size()));
+    return {target(it->first), &it->second};
+  }
+
+  void add_snapshot() {
+    static constexpr uint64_t kChunks[] = {1, 2, 8, 16, 64, 128, 1024};
+    std::string name = "s" + std::to_string(next_name_++);
+    SnapshotModel model;
+    uint64_t chunk = kChunks[pick(std::size(kChunks))];
+    model.type = static_cast<StoreType>(pick(3));
+    // Room for everything, or for some of it.
+    uint64_t cow_sectors = 2 * kOriginSectors + 6 * chunk;
+    if (tight_) cow_sectors = 3 * chunk + pick(kOriginSectors);
+    opener_.add("cow-" + name, cow_sectors * kSectorBytes);
+    model.table =
+        snapshot_table(name, "base", "cow-" + name, model.type, chunk);
+    SnapshotTable& table = snapshot_of(model.table);
+    table.discard_zeroes_cow = pick(2) == 0;
+    if (pick(3) == 0) table.length_sectors = 1 + pick(kOriginSectors);
+    model.chunk_bytes = chunk * kSectorBytes;
+    model.length = table.length_sectors.value_or(kOriginSectors) * kSectorBytes;
+    model.content.assign(
+        origin_.begin(),
+        origin_.begin() + static_cast<std::ptrdiff_t>(model.length));
+    model.allocation.emplace(model.type, chunk, cow_sectors);
+    set_->load({model.table});
+    snapshots_.emplace(name, std::move(model));
+  }
+
+  void remove_snapshot() {
+    auto it = snapshots_.begin();
+    std::advance(it, pick(snapshots_.size()));
+    set_->remove(it->first);
+    snapshots_.erase(it);
+  }
+
+  void write_origin(bool zeroes) {
+    ByteRange range = random_range(kOriginBytes);
+    for (auto& [name, model] : snapshots_) {
+      if (!model.invalid && !model.except(range)) model.invalid = true;
+    }
+    Bytes data = zeroes ? Bytes(range.length) : random_bytes(range.length);
+    if (zeroes) {
+      target("base")->zero(range);
+    } else {
+      target("base")->write(range.offset, data);
+    }
+    put(origin_, range.offset, data);
+  }
+
+  void write_snapshot(bool zeroes) {
+    auto [device, model] = any_snapshot();
+    ByteRange range = random_range(model->length);
+    Bytes data = zeroes ? Bytes(range.length) : random_bytes(range.length);
+    int error = 0;
+    try {
+      if (zeroes) {
+        device->zero(range);
+      } else {
+        device->write(range.offset, data);
+      }
+    } catch (const std::system_error& failure) {
+      error = errno_of(failure);
+    }
+    bool writable = !model->invalid && !model->overflowed;
+    if (writable && model->except(range)) {
+      ASSERT_EQ(error, 0) << where(model);
+      put(model->content, range.offset, data);
+      return;
+    }
+    ASSERT_EQ(error, EIO) << where(model);
+    if (!writable) return;
+    if (model->type == StoreType::persistent_overflow) {
+      model->overflowed = true;
+      // What the failed write could do without space may have been done.
+      accept_either(*device, model, range, data);
+    } else {
+      model->invalid = true;
+    }
+  }
+
+  void discard_snapshot() {
+    auto [device, model] = any_snapshot();
+    if (model->invalid || model->overflowed) return;
+    ByteRange range = random_range(model->length);
+    int error = 0;
+    try {
+      device->discard(range);
+    } catch (const std::system_error& failure) {
+      error = errno_of(failure);
+    }
+    Bytes zeroes(range.length);
+    if (!snapshot_of(model->table).discard_zeroes_cow) {
+      ASSERT_EQ(error, EOPNOTSUPP);
+      return;
+    }
+    if (model->allocation->has_room_for(model->missing(range).size()) &&
+        model->except(range)) {
+      ASSERT_EQ(error, 0) << where(model);
+      put(model->content, range.offset, zeroes);
+      return;
+    }
+    ASSERT_EQ(error, EOPNOTSUPP) << where(model);
+    accept_either(*device, model, range, zeroes);
+  }
+
+  // A request that was refused half-way: each byte is the old or the new one.
+  void accept_either(Target& device, SnapshotModel* model, ByteRange range,
+                     const Bytes& data) {
+    Bytes now(range.length);
+    device.read(range.offset, now);
+    for (uint64_t i = 0; i < range.length; ++i) {
+      std::byte& old = model->content[range.offset + i];
+      ASSERT_TRUE(now[i] == old || now[i] == data[i])
+          << where(model) << " byte " << range.offset + i;
+      old = now[i];
+    }
+  }
+
+  static void put(Bytes& into, uint64_t offset, const Bytes& data) {
+    std::copy(data.begin(), data.end(),
+              into.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
+
+  void check_some() {
+    auto [device, model] = any_snapshot();
+    check(*device, *model, random_range(model->length));
+    ByteRange range = random_range(kOriginBytes);
+    check_origin(range);
+  }
+
+  void check_all() {
+    check_origin({0, kOriginBytes});
+    for (auto& [name, model] : snapshots_) {
+      check(*target(name), model, {0, model.length});
+    }
+  }
+
+  void check_origin(ByteRange range) {
+    Bytes data(range.length);
+    target("base")->read(range.offset, data);
+    ASSERT_TRUE(
+        std::equal(data.begin(), data.end(),
+                   origin_.begin() + static_cast<std::ptrdiff_t>(range.offset)))
+        << "origin, step " << step_;
+  }
+
+  void check(Target& device, SnapshotModel& model, ByteRange range) {
+    ASSERT_EQ(device.status_line(), model.status()) << where(&model);
+    Bytes data(range.length);
+    if (model.invalid) {
+      ASSERT_THROW(device.read(range.offset, data), std::system_error);
+      return;
+    }
+    device.read(range.offset, data);
+    for (uint64_t i = 0; i < range.length; ++i) {
+      ASSERT_EQ(data[i], model.content[range.offset + i])
+          << where(&model) << " byte " << range.offset + i;
+    }
+  }
+
+  std::string where(const SnapshotModel* model) const {
+    return model->table.name + " (" + to_string(model->type) + ", chunk " +
+           std::to_string(model->chunk_bytes / kSectorBytes) + "), step " +
+           std::to_string(step_);
+  }
+
+  std::mt19937_64 random_;
+  const bool tight_;
+  unsigned step_ = 0;
+  unsigned next_name_ = 0;
+  Bytes origin_;
+  std::map<std::string, SnapshotModel> snapshots_;
+  MemoryOpener opener_;
+  EventRecorder events_;
+  std::unique_ptr<DeviceSet> set_;
+};
+
+std::vector<uint64_t> seeds(uint64_t count) {
+  if (const char* fixed = std::getenv("SNAPFS_SEED")) {
+    return {std::strtoull(fixed, nullptr, 10)};
+  }
+  std::vector<uint64_t> all(count);
+  std::random_device device;
+  for (uint64_t& seed : all) seed = device();
+  return all;
+}
+
+void run_worlds(bool tight) {
+  for (uint64_t seed : seeds(20)) {
+    SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
+    World(seed, tight).run(400);
+    if (testing::Test::HasFailure()) {
+      std::cerr << "replay with SNAPFS_SEED=" << seed << "\n";
+      return;
+    }
+  }
+}
+
+TEST(SnapshotModelTest, random_operations_match_byte_arrays) {
+  run_worlds(false);
+}
+
+TEST(SnapshotModelTest, random_operations_on_full_stores_match_the_model) {
+  run_worlds(true);
+}
+
+}  // namespace
+}  // namespace snapfs::test

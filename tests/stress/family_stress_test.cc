@@ -58,7 +58,7 @@ class Stress {
   explicit Stress(uint64_t seed) : seed_(seed) {
     auto origin =
         std::make_shared<YieldingDevice>(kSectors * kSectorBytes, "origin");
-    stamp_range(*origin, {0, kSectors * kSectorBytes}, kFirstGeneration);
+    origin->write(0, stamped(0, kSectors, kFirstGeneration));
     opener_.add("origin", origin);
     tables_.push_back(origin_table("base", "origin"));
     static constexpr uint64_t kChunks[kSnapshots] = {1, 16, 128};

@@ -91,6 +91,7 @@ class Stress {
     done = true;
     watcher.join();
     verify();
+    for (auto& target : targets_) target.reset();
     set_.reset();
     open();
     verify();

@@ -49,16 +49,16 @@ std::string alternatives(std::span<const std::string_view> choices) {
 
 const Place& Field::place() const {
   // yaml-cpp reports an absent value where the next token begins.
-  return value_.kind == YamlNode::Kind::null ? key_.place : value_.value_place;
+  return value_.kind == YamlNode::Kind::null ? key_.place : value_.place;
 }
 
 void Field::refuse(const std::string& expected) const {
   std::string found;
   switch (value_.kind) {
     case YamlNode::Kind::null:
-      fail(place(), quoted(path_) + " has no value: it must be " + expected);
+      fail(place(), quote(path_) + " has no value: it must be " + expected);
     case YamlNode::Kind::scalar:
-      found = value_.value.empty() ? "empty" : quoted(value_.value);
+      found = value_.value.empty() ? "empty" : quote(value_.value);
       break;
     case YamlNode::Kind::list:
       found = "a list";
@@ -67,7 +67,7 @@ void Field::refuse(const std::string& expected) const {
       found = "a map";
       break;
   }
-  fail(place(), quoted(path_) + " must be " + expected + ", not " + found);
+  fail(place(), quote(path_) + " must be " + expected + ", not " + found);
 }
 
 const std::string& Field::scalar(const std::string& expected) const {
@@ -76,9 +76,7 @@ const std::string& Field::scalar(const std::string& expected) const {
   return value_.value;
 }
 
-Word Field::word() const {
-  return {scalar("a single value"), value_.value_place};
-}
+Word Field::word() const { return {scalar("a single value"), value_.place}; }
 
 std::string Field::line() const {
   const std::string& text = scalar("a single value");
@@ -97,10 +95,10 @@ bool Field::boolean() const {
 }
 
 uint64_t Field::whole_sectors(uint64_t bytes) const {
-  if (bytes == 0) fail(place(), quoted(path_) + " must not be zero");
-  if (bytes > kMaxBytes) fail(place(), quoted(path_) + " is too large");
+  if (bytes == 0) fail(place(), quote(path_) + " must not be zero");
+  if (bytes > kMaxBytes) fail(place(), quote(path_) + " is too large");
   if (bytes % kSectorBytes != 0)
-    fail(place(), quoted(path_) + " must be a multiple of 512 bytes");
+    fail(place(), quote(path_) + " must be a multiple of 512 bytes");
   return bytes / kSectorBytes;
 }
 
@@ -110,7 +108,7 @@ uint64_t Field::sectors() const {
   if (!size) refuse(kExpected);
   if (size->has_unit) return whole_sectors(size->number);
   if (size->number > kMaxBytes / kSectorBytes)
-    fail(place(), quoted(path_) + " is too large");
+    fail(place(), quote(path_) + " is too large");
   return whole_sectors(size->number * kSectorBytes);
 }
 
@@ -164,8 +162,8 @@ std::vector<Word> Field::words() const {
   std::vector<Word> words;
   for (const YamlNode& item : value_.children) {
     if (item.kind != YamlNode::Kind::scalar)
-      fail(item.place, quoted(path_) + " must be a list of single values");
-    words.push_back({item.value, item.value_place});
+      fail(item.place, quote(path_) + " must be a list of single values");
+    words.push_back({item.value, item.place});
   }
   return words;
 }
@@ -178,12 +176,11 @@ MapReader::MapReader(const YamlNode& map, const std::string& path,
     if (key.kind != YamlNode::Kind::scalar)
       fail(key.place, "a key must be a single word");
     if (std::find(known.begin(), known.end(), key.value) == known.end())
-      fail(key.place,
-           "unknown key " + quoted(path + key.value) +
-               "; the nearest known key is " +
-               quoted(path + std::string(nearest(key.value, known))));
+      fail(key.place, "unknown key " + quote(path + key.value) +
+                          "; the nearest known key is " +
+                          quote(path + std::string(nearest(key.value, known))));
     if (find(key.value) != nullptr)
-      fail(key.place, quoted(path + key.value) + " is given twice");
+      fail(key.place, quote(path + key.value) + " is given twice");
     fields_.emplace_back(path + key.value, key, map.children[i + 1]);
   }
 }

@@ -35,7 +35,7 @@ void fail(const Place& place, const std::string& message, int error) {
   throw TableError(place, message, error);
 }
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   constexpr char kHexDigits[] = "0123456789abcdef";
   std::string result = "\"";
   for (char c : text.substr(0, kMaxQuotedBytes)) {

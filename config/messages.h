@@ -18,7 +18,7 @@ namespace snapfs {
 
 // The text between double quotes, fit for one line of a terminal or a log:
 // long text is cut short, bytes outside printable ASCII are escaped.
-std::string quoted(std::string_view text);
+std::string quote(std::string_view text);
 
 // The candidate with the smallest edit distance to `word`, the first such one.
 // REQUIRES: !candidates.empty().

@@ -42,7 +42,7 @@ StoreType persistent_type(const Word& store) {
   std::string option = store.text.substr(1);
   if (option.empty()) return StoreType::persistent;
   if (upper_case(option[0]) == 'O') return StoreType::persistent_overflow;
-  std::string shown = quoted(option);  // on one line, whatever it holds
+  std::string shown = quote(option);  // on one line, whatever it holds
   fail_store(store.place, "Unsupported persistent store option: " +
                               shown.substr(1, shown.size() - 2));
 }
@@ -79,7 +79,7 @@ void set_features(SnapshotTable& table, const std::vector<Word>& features,
       table.discard_passdown_origin = true;
     else
       fail(feature.place,
-           "Unrecognised feature requested: " + quoted(feature.text));
+           "Unrecognised feature requested: " + quote(feature.text));
   }
   if (table.discard_passdown_origin && !table.discard_zeroes_cow)
     fail(place,

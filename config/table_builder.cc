@@ -26,7 +26,7 @@ void read_name(const MapReader& map, const std::string* default_name,
     table.name = field->word().text;
     table.place = field->place();
     if (!is_device_name(table.name))
-      fail(table.place, quoted(table.name) + kNameRule);
+      fail(table.place, quote(table.name) + kNameRule);
     return;
   }
   if (default_name == nullptr)
@@ -35,7 +35,7 @@ void read_name(const MapReader& map, const std::string* default_name,
   table.name = *default_name;
   if (!is_device_name(table.name))
     fail(table.place, "\"name\" is missing, and the file's name, " +
-                          quoted(table.name) + ',' + kNameRule);
+                          quote(table.name) + ',' + kNameRule);
 }
 
 FileAttributes read_attributes(const MapReader& map) {
@@ -63,7 +63,7 @@ const Field& require(const MapReader& map, const char* key, TargetType target,
                      const Place& start) {
   if (const Field* field = map.find(key)) return *field;
   fail(start,
-       quoted(key) + " is missing: target " + to_string(target) + " needs it");
+       quote(key) + " is missing: target " + to_string(target) + " needs it");
 }
 
 std::string read_path(const Field& field, const std::string& base_dir) {
@@ -146,7 +146,7 @@ void read_common(const MapReader& map, OriginTable& table) {
 
 void read_flag(const Field* field, std::string_view word, bool& flag) {
   if (field != nullptr && flag)
-    fail(field->key_place(), quoted(field->path()) + " is given twice");
+    fail(field->key_place(), quote(field->path()) + " is given twice");
   flag = flag || has_word(field, word);
 }
 
@@ -163,7 +163,7 @@ TargetTable read_line(const MapReader& map, const Field& line,
                       const std::string& base_dir) {
   for (const Field& field : map.fields())
     if (!goes_with_line(field.path()))
-      fail(field.key_place(), quoted(field.path()) +
+      fail(field.key_place(), quote(field.path()) +
                                   " cannot be given beside \"table\", which "
                                   "says everything about the target");
   if (line.value().kind != YamlNode::Kind::scalar) line.refuse("a table line");

@@ -32,8 +32,7 @@ void check_keys(const MapReader& map, TargetType target) {
   for (const Field& field : map.fields())
     if (is_origin ? contains(kOnlySnapshot, field.path())
                   : contains(kOnlyOrigin, field.path()))
-      fail(field.key_place(), quoted(field.path()) +
-                                  " is not a key of target " +
+      fail(field.key_place(), quote(field.path()) + " is not a key of target " +
                                   to_string(target));
 }
 

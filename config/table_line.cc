@@ -74,7 +74,7 @@ uint64_t sector_number(const Word& word, const char* what) {
   if (!number)
     fail(word.place, std::string("\"table\": the ") + what +
                          " must be a number of sectors, not " +
-                         quoted(word.text));
+                         quote(word.text));
   return *number;
 }
 
@@ -137,8 +137,7 @@ std::variant<OriginTable, SnapshotTable> parse_table_line(
     const YamlNode& node, const std::string& base_dir) {
   std::vector<Word> words = words_of_line(node);
   if (words.size() < 3)
-    fail(node.value_place,
-         "\"table\" must be a line START LENGTH TARGET ARGUMENTS");
+    fail(node.place, "\"table\" must be a line START LENGTH TARGET ARGUMENTS");
   uint64_t length = read_length(words);
   const Place& place = words[2].place;  // for what is missing
   std::vector<Word> arguments(words.begin() + 3, words.end());

@@ -14,7 +14,7 @@ void check_unique_names(const std::vector<Table>& tables) {
     auto [first, is_new] = places.emplace(table.name, table.place);
     if (is_new) continue;
     std::string first_place = first->second.prefix();  // ends in ": "
-    fail(table.place, "the name " + quoted(table.name) + " is taken by " +
+    fail(table.place, "the name " + quote(table.name) + " is taken by " +
                           first_place.substr(0, first_place.size() - 2));
   }
 }

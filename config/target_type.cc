@@ -15,9 +15,9 @@ TargetType target_type(const Word& word) {
   if (word.text == "snapshot-merge")
     fail(word.place, "target snapshot-merge is not supported by this version",
          EOPNOTSUPP);
-  fail(word.place, "unknown target type " + quoted(word.text) +
+  fail(word.place, "unknown target type " + quote(word.text) +
                        "; the nearest known target is " +
-                       quoted(nearest(word.text, kTargets)));
+                       quote(nearest(word.text, kTargets)));
 }
 
 const char* to_string(TargetType type) {

@@ -4,6 +4,8 @@
 // the rest of the layer knows of YAML.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,18 +20,18 @@ struct YamlNode {
   Place place;
   std::string value;  // of a scalar
 
-  // Where the scalar's first character stands, if the value is written there
-  // as it is: on one line, without escapes. Else as `place`.
-  Place value_place;
-  bool is_verbatim = false;
+  // The column of the scalar's first character, behind the quote if there is
+  // one, if the value is written as it is: on one line, without escapes.
+  std::optional<unsigned> verbatim_column;
 
   // Of a list its items; of a map key, value, key, value, ...
   std::vector<YamlNode> children;
 
   // Where byte `offset` of the value was written, as far as that is known.
   Place place_at(std::size_t offset) const {
-    Place result = value_place;
-    if (is_verbatim) result.column += static_cast<unsigned>(offset);
+    Place result = place;
+    if (verbatim_column)
+      result.column = *verbatim_column + static_cast<unsigned>(offset);
     return result;
   }
 };

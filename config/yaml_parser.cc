@@ -19,6 +19,21 @@
 namespace snapfs {
 namespace {
 
+// REQUIRES: `text` begins with a quote.
+bool has_closing_quote(std::string_view text) {
+  const char quote = text[0];
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    // A backslash, or a doubled single quote, takes the next one with it.
+    bool is_pair =
+        quote == '"' ? text[i] == '\\' : text.substr(i).starts_with("''");
+    if (is_pair)
+      ++i;
+    else if (text[i] == quote)
+      return true;
+  }
+  return false;
+}
+
 class TreeBuilder : public YAML::EventHandler {
  public:
   TreeBuilder(const Document& document, const std::string& file)
@@ -95,7 +110,6 @@ class TreeBuilder : public YAML::EventHandler {
       fail(place, "too many values for one table");
     YamlNode node;
     node.kind = kind;
-    node.value_place = place;
     node.place = std::move(place);
     return node;
   }
@@ -119,15 +133,18 @@ class TreeBuilder : public YAML::EventHandler {
       open_.back().children.push_back(std::move(node));
   }
 
+  // Compares the scalar with the text that it was made from.
   void find_in_text(const YAML::Mark& mark, YamlNode& node) const {
     if (mark.is_null() || static_cast<std::size_t>(mark.pos) >= text_.size())
       return;
     std::string_view rest = text_.substr(static_cast<std::size_t>(mark.pos));
     bool is_quoted = rest.front() == '"' || rest.front() == '\'';
+    // yaml-cpp takes a scalar as ended where the text ends.
+    if (is_quoted && !has_closing_quote(rest))
+      fail(node.place, "not valid YAML: the quote is never closed");
     rest.remove_prefix(is_quoted ? 1 : 0);
-    if (!rest.starts_with(node.value)) return;
-    node.is_verbatim = true;
-    node.value_place.column += is_quoted ? 1 : 0;
+    if (rest.starts_with(node.value))
+      node.verbatim_column = node.place.column + (is_quoted ? 1 : 0);
   }
 
   const std::string_view text_;

@@ -2,9 +2,9 @@
 #include "core/copy_out.h"
 
 #include <algorithm>
-#include <memory>
 
 #include "core/error.h"
+#include "core/scratch_buffer.h"
 #include "core/snapshot.h"
 
 namespace snapfs {
@@ -134,9 +134,9 @@ void CopyOut::copy() {
 }
 
 void CopyOut::copy_piece(ByteRange piece) {
-  auto buffer = std::make_unique_for_overwrite<std::byte[]>(piece.length);
+  ScratchBuffer buffer(piece.length);
   try {
-    family_.origin().read(piece.offset, {buffer.get(), piece.length});
+    family_.origin().read(piece.offset, buffer.bytes());
   } catch (const std::exception& error) {
     for (Share& share : shares_) share.failure = error.what();
     return;
@@ -153,7 +153,7 @@ void CopyOut::copy_piece(ByteRange piece) {
         exceptions.cow().write(
             chunk_size.start_of(run.new_chunk) +
                 (part.offset - old_bytes.offset),
-            {buffer.get() + (part.offset - piece.offset), part.length});
+            buffer.bytes().subspan(part.offset - piece.offset, part.length));
       }
     } catch (const std::exception& error) {
       share.failure = error.what();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/scratch_buffer.h"
 
 namespace snapfs {
 namespace {
@@ -13,12 +14,6 @@ namespace {
 // Zeroing and copying go in pieces, so that memory and the time for which
 // chunks are locked stay bounded.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 20;
-
-std::vector<std::byte>& scratch_buffer(uint64_t size) {
-  thread_local std::vector<std::byte> buffer;
-  if (buffer.size() < size) buffer.resize(size);
-  return buffer;
-}
 
 template <typename Function>
 void for_each_piece(ByteRange range, uint64_t piece_bytes,
@@ -194,7 +189,8 @@ void Snapshot::fill_partial_chunk(uint64_t old_chunk, uint64_t new_chunk,
     return;
   }
   // One read of what is needed and one write of the whole chunk.
-  std::span buffer(scratch_buffer(chunk.length).data(), chunk.length);
+  ScratchBuffer scratch(chunk.length);
+  std::span<std::byte> buffer = scratch.bytes();
   ByteRange needed = head.empty() ? tail : tail.empty() ? head : chunk;
   family_->origin().read(
       needed.offset,
@@ -205,10 +201,10 @@ void Snapshot::fill_partial_chunk(uint64_t old_chunk, uint64_t new_chunk,
 
 void Snapshot::copy_from_origin(ByteRange range, uint64_t cow_offset) {
   for_each_piece(range, kPieceBytes, [&](ByteRange piece) {
-    std::span buffer(scratch_buffer(piece.length).data(), piece.length);
-    family_->origin().read(piece.offset, buffer);
+    ScratchBuffer buffer(piece.length);
+    family_->origin().read(piece.offset, buffer.bytes());
     exceptions_->cow().write(cow_offset + (piece.offset - range.offset),
-                             buffer);
+                             buffer.bytes());
   });
 }
 
@@ -218,14 +214,17 @@ void Snapshot::discard(ByteRange range) {
                             "discard without discard_zeroes_cow");
   }
   exceptions_->require_writable();
+  const uint64_t step =
+      std::max(kPieceBytes, exceptions_->chunk_size().bytes());
   if (options_.passdown != nullptr) {
     // The origin first: an origin write that comes between saves zeroes.
     family_->write(*options_.passdown, Payload::zeroes(range), this);
-    put_excepted(look_up(range, nullptr), Payload::zeroes(range));
+    for_each_piece(range, step, [&](ByteRange part) {
+      put_excepted(look_up(part, nullptr), Payload::zeroes(part));
+    });
     return;
   }
   refuse_discard_without_room(range);
-  uint64_t step = std::max(kPieceBytes, exceptions_->chunk_size().bytes());
   for_each_piece(range, step, [&](ByteRange part) {
     for (const Piece& piece : look_up(part, nullptr)) {
       if (!piece.excepted && origin_reads_as_zeroes(piece.range)) continue;
@@ -238,10 +237,13 @@ void Snapshot::discard(ByteRange range) {
 void Snapshot::refuse_discard_without_room(ByteRange range) {
   const ChunkSize chunk_size = exceptions_->chunk_size();
   uint64_t needed = 0;
-  for (const Piece& piece : look_up(range, nullptr)) {
-    if (piece.excepted || origin_reads_as_zeroes(piece.range)) continue;
-    needed += chunk_size.cover(piece.range).count * chunk_size.sectors();
-  }
+  uint64_t step = std::max(kPieceBytes, chunk_size.bytes());
+  for_each_piece(range, step, [&](ByteRange part) {
+    for (const Piece& piece : look_up(part, nullptr)) {
+      if (piece.excepted || origin_reads_as_zeroes(piece.range)) continue;
+      needed += chunk_size.cover(piece.range).count * chunk_size.sectors();
+    }
+  });
   StoreUsage usage = exceptions_->usage();
   if (needed != 0 && usage.allocated + needed > usage.total) {
     refuse_for_space(WhenFull::unsupported);

@@ -40,7 +40,8 @@ constexpr char kUsage[] =
 test_io ops SEED COUNT SECTORS MAX ALIGN [discards]  random operations, to stdout
 test_io data < OPS                         what OPS write, one after another
 test_io views CHUNK_SECTORS BYTES SNAP ORIGIN < OPS   both views, into files
-test_io replay SNAP ORIGIN [fsync|direct] < OPS       carries OPS out on files
+test_io replay SNAP ORIGIN [fsync|direct| [FROM TO]] < OPS   carries OPS out on
+                                           files, all or lines FROM to TO
 test_io pwrite FILE OFFSET BYTES           one write; prints what it returned
 test_io pread FILE OFFSET BYTES            one read; prints what it returned
 test_io ftruncate FILE BYTES               prints 0 or the name of the errno
@@ -153,12 +154,14 @@ class AlignedBuffer {
 
 void replay_command(const Arguments& args) {
   std::string how = args.size() > 2 ? args.at(2) : "";
+  uint64_t from = args.size() > 3 ? number(args.at(3)) : 1;
+  uint64_t to = args.size() > 3 ? number(args.at(4)) : UINT64_MAX;
   int flags = O_RDWR | (how == "direct" ? O_DIRECT : 0);
   UniqueFd snap = open_file(args.at(0), flags);
   UniqueFd origin = open_file(args.at(1), flags);
   uint64_t generation = 0;
   for (const DiskOp& op : ops_from_stdin()) {
-    ++generation;
+    if (++generation < from || generation > to) continue;
     bool to_origin = op.kind == DiskOp::Kind::origin;
     int fd = to_origin ? origin.get() : snap.get();
     AlignedBuffer buffer(op.bytes().length);

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# Stores that were left full, invalid and overflowed: the kernel finds the same
+# state, the same usage and the same content as snapfs showed last, and snapfs
+# finds it again. Chunks of 8 sectors; an origin of 1024 chunks.
+. "$(dirname "$0")/lib.sh"
+
+# chunk_ops COUNT: whole chunks far from each other, to both devices by turns
+chunk_ops() {
+  local i
+  for ((i = 0; i < $1; ++i)); do
+    ((i % 3)) && echo "snap $((i * 389 % 1024 * 8)) 8" ||
+      echo "origin $((i * 389 % 1024 * 8)) 8"
+  done
+}
+
+# case_of NAME STORE COW_CHUNKS STATUS < OPS
+case_of() {
+  local name=$1 store=$2 state=$4
+  cat >ops.list
+  new_devices 4M $(($3 * 8))
+  start "$store" 8
+  "$TEST_IO" replay mnt/snap mnt/origin "${how:-}" <ops.list
+  report_ours >ours
+  eq "$(sed -n 's/^status 0 8192 snapshot //p' ours)" "$state" \
+    "$name: status"
+  check_content ops.list 8
+  unmount mnt
+  # Overflow is not on the disk: whoever loads the store sees it full.
+  sed -i "s|Overflow|$(($3 * 8))/$(($3 * 8)) 16|" ours
+  kernel_agrees "$store" 8 "$name"
+  start "$store" 8
+  report_ours >again
+  diff -u ours again >&2 || fail "$name: another mount sees something else"
+  unmount mnt
+}
+
+# 40 chunks: the header, the area and 38 exceptions.
+chunk_ops 38 | case_of "full to the last chunk" P 40 "320/320 16"
+{ chunk_ops 38; echo "refused 8 8"; } |
+  case_of "invalid by a write to the snapshot" P 40 Invalid
+{ chunk_ops 38; echo "origin 8 8"; echo "origin 4096 256"; } |
+  case_of "invalid by a write to the origin" P 40 Invalid
+{ chunk_ops 38; echo "refused 8 8"; echo "refused 400 8"; echo "origin 0 8"; } |
+  case_of "overflowed by a write to the snapshot" PO 40 Overflow
+{ chunk_ops 38; echo "refused 8 8"; echo "origin 8 8"; } |
+  case_of "overflowed, then invalid by a write to the origin" PO 40 Invalid
+
+# Areas hold 256 records, and the 256th needs the next area on the device.
+chunk_ops 255 | case_of "one record short of an area" P 258 "2056/2064 16"
+chunk_ops 256 | case_of "a full area, and the next at the end" P 259 \
+  "2072/2072 24"
+chunk_ops 257 | case_of "one record in the second area" P 260 "2080/2080 24"
+{ chunk_ops 257; echo "refused $((257 * 389 % 1024 * 8)) 8"; } |
+  case_of "invalid in the second area" P 260 Invalid
+
+# Where the kernel would make the snapshot invalid because the next area does
+# not fit, snapfs keeps the last chunk unused; what is there stays readable.
+{ chunk_ops 255; echo "refused $((255 * 389 % 1024 * 8)) 8"; } >ops.list
+new_devices 4M $((258 * 8))
+start PO 8
+"$TEST_IO" replay mnt/snap mnt/origin <ops.list
+eq "$(status_line mnt snap)" "0 8192 snapshot Overflow" "status of a PO store"
+report_ours | sed "s|Overflow|2056/2064 16|" >ours
+check_content ops.list 8
+unmount mnt
+kernel_agrees PO 8 "a store without room for the next area"
+
+# A 3-chunk COW is the smallest that takes an exception.
+echo "snap 0 8" | case_of "the smallest store" P 3 "24/24 16"

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+#
+# What the mount tests have in common. A test is a script that sources this
+# file and then just does things in its own empty directory $work, which is also
+# its working directory; the first command that fails fails the test, with a
+# trace of the calls.
+#
+# Environment: SNAPFS and TEST_IO are the programs under test and
+# tests/tools/test_io. Exit status 77 means skipped, with the reason on the last
+# line.
+#
+# At the end, also after a failure or a signal, everything the test started is
+# taken down: file systems, loop devices, snapfs mounts, processes, $work. A
+# process, mount, loop device or lock that is still there after the ordinary
+# way of taking it down fails the test: nothing may be left behind.
+set -euEo pipefail
+export LC_ALL=C
+PATH=$PATH:/usr/sbin:/sbin
+
+skip() { echo "skipped: $*"; exit 77; }
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# --- comparing --------------------------------------------------------------
+
+# eq FOUND WANTED WHAT
+eq() { [ "$1" = "$2" ] || fail "$3: found '$1', expected '$2'"; }
+
+# contains TEXT PART WHAT
+contains() {
+  case $1 in *"$2"*) ;; *) fail "$3: no '$2' in: $1" ;; esac
+}
+
+# same FILE FILE WHAT: byte for byte, read afresh
+same() { cmp "$1" "$2" >&2 || fail "$3 differs"; }
+
+sha() { sha256sum <"$1" | cut -c1-64; }
+
+# must_fail COMMAND...: its error text, with the status in $status.
+must_fail() {
+  status=0
+  text=$("$@" 2>&1) || status=$?
+  [ "$status" -ne 0 ] || fail "succeeded, but should not have: $*"
+}
+
+# wait_until SECONDS COMMAND...: for conditions that come true by themselves.
+wait_until() {
+  local end=$((SECONDS + $1 + 1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || fail "this did not come true: $*"
+    sleep 0.02
+  done
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# --- devices ----------------------------------------------------------------
+
+# stamped FILE SIZE: a file of stamped sectors (SIZE as numfmt takes it: 4M)
+stamped() { "$TEST_IO" stamp "$(numfmt --from=iec "$2")" 0 >"$1"; }
+
+# Loop devices of this test.
+loops=()
+
+# attach FILE [losetup options]: the loop device is in $loop.
+attach() {
+  local file=$1
+  shift
+  loop=$(losetup --find --show "$@" "$file")
+  loops+=("$loop")
+}
+
+detach() {
+  losetup --detach "$1"
+  wait_until 10 not_attached "$1"
+}
+
+not_attached() { ! losetup "$1" >/dev/null 2>&1; }
+
+# --- tables -----------------------------------------------------------------
+
+# origin_table DEVICE [more lines]
+origin_table() {
+  printf 'target: snapshot-origin\ndevice: %s\n' "$1"
+  shift
+  [ $# -eq 0 ] || printf '%s\n' "$@"
+}
+
+# snapshot_table ORIGIN COW [more lines]
+snapshot_table() {
+  printf 'target: snapshot\norigin: %s\ncow: %s\n' "$1" "$2"
+  shift 2
+  [ $# -eq 0 ] || printf '%s\n' "$@"
+}
+
+# --- mounts -----------------------------------------------------------------
+
+# Processes that serve mounts of this test.
+daemons=()
+
+# mount_snapfs SPEC DIR [options]: the daemon is in $daemon.
+mount_snapfs() {
+  mkdir -p "$2"
+  "$SNAPFS" mount "$@"
+  daemon=$(cat "$2/.control/pid")
+  daemons+=("$daemon")
+}
+
+# unmount DIR: by umount(8), and waits for the daemon to end.
+unmount() {
+  local pid
+  pid=$(cat "$1/.control/pid")
+  umount "$1"
+  wait_until 30 gone "$pid"
+}
+
+# refuse_mount SPEC PART...: mounting SPEC fails with 32 and an error that has
+# each PART in it.
+refuse_mount() {
+  local spec=$1
+  shift
+  mkdir -p refused
+  must_fail "$SNAPFS" mount "$spec" refused
+  eq "$status" 32 "exit status of the mount ($text)"
+  local part
+  for part in "$@"; do contains "$text" "$part" "the error"; done
+  ! mountpoint -q refused || fail "mounted in spite of an error"
+}
+
+# The status line as dmsetup prints it.
+status_line() {
+  local line
+  read -r line <"$1/.control/status/$2"
+  echo "${line#"$2": }"
+}
+
+# --- the end ----------------------------------------------------------------
+
+mounts_below() {
+  awk -v below="$work/" 'index($5, below) == 1 { print $5 }' \
+    /proc/self/mountinfo | sort -r
+}
+
+loops_on() {
+  losetup --list --noheadings --output NAME,BACK-FILE |
+    awk -v below="$work/" 'index($2, below) == 1 { print $1 }'
+}
+
+# Processes that have something of $work open, or were started with it.
+processes_of() {
+  local pid
+  for pid in /proc/[0-9]*; do
+    pid=${pid#/proc/}
+    case $pid in "$$" | "$BASHPID") continue ;; esac
+    if grep -qsF "$work" "/proc/$pid/cmdline" ||
+      find "/proc/$pid/fd" "/proc/$pid/cwd" -lname "$work/*" 2>/dev/null |
+      grep -q .; then
+      echo "$pid"
+    fi
+  done
+}
+
+locks_in() {
+  local file inode
+  find "$work" -xdev -type f -printf '%i %p\n' 2>/dev/null |
+    while read -r inode file; do
+      ! grep -q ":$inode " /proc/locks || echo "$file"
+    done
+}
+
+take_down() {
+  local item
+  for item in $(mounts_below); do
+    [ "$(findmnt -n -o FSTYPE "$item")" = fuse.snapfs ] || umount "$item" ||
+      leak "cannot unmount $item"
+  done
+  for item in "${loops[@]}"; do
+    not_attached "$item" || ! losetup -O BACK-FILE -n "$item" |
+      grep -qF "$work/" || losetup --detach "$item"
+  done
+  for item in $(mounts_below); do
+    umount "$item" || leak "cannot unmount $item"
+  done
+  local end=$((SECONDS + 15))
+  for item in "${daemons[@]}"; do
+    until gone "$item"; do
+      [ "$SECONDS" -lt "$end" ] || { leak "daemon $item goes on"; break; }
+      sleep 0.02
+    done
+  done
+  item=$(mounts_below)
+  [ -z "$item" ] || leak "mounts are left: $item"
+  item=$(loops_on)
+  [ -z "$item" ] || leak "loop devices are left: $item"
+  item=$(processes_of)
+  # shellcheck disable=SC2086  # a list
+  [ -z "$item" ] || leak "processes are left: $(ps -o pid=,args= -p ${item//[[:space:]]/,})"
+  item=$(locks_in)
+  [ -z "$item" ] || leak "locks are left on: $item"
+}
+
+leak() {
+  echo "LEFT BEHIND: $*" >&2
+  leaks=1
+}
+
+# What take_down did not manage goes the hard way.
+tear_down() {
+  local item
+  for item in $(processes_of); do kill -KILL "$item" 2>/dev/null; done
+  for item in $(mounts_below); do umount -l "$item" 2>/dev/null; done
+  for item in $(loops_on); do losetup --detach "$item" 2>/dev/null; done
+}
+
+at_end() {
+  local result=$?
+  trap - EXIT ERR HUP INT TERM
+  set +eE
+  leaks=0
+  cd / || exit 1
+  local item
+  for item in $(jobs -p); do kill "$item" 2>/dev/null; done
+  wait
+  take_down
+  [ "$leaks" -eq 0 ] || tear_down
+  if [ "$result" -ne 0 ] && [ "$result" -ne 77 ]; then
+    find "$work" -xdev -name '*.log' -size +0 -exec tail -n 30 {} + >&2
+  fi
+  rm -rf --one-file-system "$work"
+  [ "$leaks" -eq 0 ] || [ "$result" -ne 0 ] || result=1
+  exit "$result"
+}
+
+trace() {
+  local i
+  echo "FAILED with status $1 at:" >&2
+  for ((i = 1; i < ${#FUNCNAME[@]}; ++i)); do
+    echo "  ${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]}: ${FUNCNAME[i]}" >&2
+  done
+}
+
+[ "$(id -u)" -eq 0 ] || skip "needs root"
+[ -w /dev/fuse ] || skip "needs /dev/fuse"
+[ -w /dev/loop-control ] || skip "needs loop devices"
+for tool in losetup findmnt numfmt setpriv; do
+  command -v "$tool" >/dev/null || skip "needs $tool"
+done
+SNAPFS=$(realpath "${SNAPFS:?the snapfs program}")
+TEST_IO=$(realpath "${TEST_IO:?the test_io program}")
+here=$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)
+export here
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-test.XXXXXX")
+work=$(realpath "$work")
+trap at_end EXIT
+trap 'trace $?' ERR
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+chmod 755 "$work"
+cd "$work"

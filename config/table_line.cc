@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "config/table_line.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <string_view>

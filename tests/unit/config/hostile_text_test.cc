@@ -43,7 +43,9 @@ TEST(HostileText, a_file_may_be_longer_than_a_document) {
 
 TEST(HostileText, more_tables_than_the_limit) {
   std::string text;
-  for (std::size_t i = 0; i <= kMaxTables; ++i) text += "--- {}\n";
+  for (std::size_t i = 0; i <= kMaxTables; ++i)
+    text += "--- {name: a" + std::to_string(i) +
+            ", table: 0 8 snapshot-origin d}\n";
   EXPECT_EQ(error_of(text), "f.yaml:4097:1: too many tables in one file");
 }
 

@@ -201,11 +201,16 @@ void ExceptionTable::insert_piece(Leaves::iterator it, ExceptionRun piece) {
 }
 
 // Splits a full leaf; returns the part that takes `chunk`. A chunk above all
-// others begins an empty leaf instead, so that ascending inserts fill leaves.
+// others of its region begins an empty leaf instead, so that ascending inserts
+// fill leaves. In front of another leaf that would not do: inserts that descend
+// towards a full leaf would begin one each.
 ExceptionTable::Leaves::iterator ExceptionTable::make_room(Leaves::iterator it,
                                                            uint64_t chunk) {
   Leaf& full = *it->second;
-  if (full.upper(chunk) == full.size) {
+  auto next = std::next(it);
+  bool is_last = next == leaves_.end() ||
+                 region_start(next->first) != region_start(chunk);
+  if (is_last && full.upper(chunk) == full.size) {
     return leaves_.emplace_hint(std::next(it), chunk,
                                 std::make_unique<Leaf>(chunk));
   }

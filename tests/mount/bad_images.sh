@@ -11,11 +11,12 @@ chunks=300 # of the COW; the origin has 512
 per_area=256
 
 little_endian() { # VALUE BYTES
-  local i value=$1
+  local i value=$1 byte text=
   for ((i = 0; i < $2; ++i, value >>= 8)); do
-    # shellcheck disable=SC2059  # the format is what is made here
-    printf "\\x$(printf %x $((value & 255)))"
+    printf -v byte '\\x%02x' $((value & 255))
+    text+=$byte
   done
+  printf %b "$text"
 }
 poke() { dd of="$1" bs=1 seek="$2" conv=notrunc status=none; } # FILE OFFSET
 # header FILE VALID VERSION CHUNK_SECTORS

@@ -8,7 +8,7 @@
 stamped origin.img 4M
 mkdir tables.d
 origin_table "$work/origin.img" >tables.d/base.yaml
-snapshot_table base "{path: snap.cow, create: true, size: 8MiB}" \
+snapshot_table base "{path: $work/snap.cow, create: true, size: 8MiB}" \
   "chunk_size: 4KiB" >tables.d/snap.yaml
 mount_snapfs tables.d mnt
 control=mnt/.control
@@ -38,7 +38,7 @@ eq "$(status_line mnt snap)" "0 8192 snapshot 112/16384 16" \
 exec 4<$control/events 5<$control/events
 timeout 30 head -n 3 <&4 >one &
 timeout 30 head -n 3 <&5 >two &
-snapshot_table base "{path: more.cow, create: true, size: 8MiB}" >more.new
+snapshot_table base "{path: $work/more.cow, create: true, size: 8MiB}" >more.new
 cp more.new $control/tables/more.yaml
 echo nonsense >bad.new
 must_fail cp bad.new $control/tables/bad.yaml

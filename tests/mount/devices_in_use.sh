@@ -98,7 +98,7 @@ unmount mnt
 for i in 1 2 3; do
   mkdir "golden$i.d"
   snapshot_table "$work/other.img" \
-    "{path: golden$i.cow, create: true, size: 4MiB}" >"golden$i.d/snap.yaml"
+    "{path: $work/golden$i.cow, create: true, size: 4MiB}" >"golden$i.d/snap.yaml"
   mount_snapfs "golden$i.d" "golden$i"
 done
 for i in 1 2 3; do

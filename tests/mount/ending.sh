@@ -9,7 +9,7 @@
 stamped origin.img 2M
 mkdir tables.d
 origin_table "$work/origin.img" >tables.d/base.yaml
-snapshot_table base "{path: snap.cow, create: true, size: 4MiB}" \
+snapshot_table base "{path: $work/snap.cow, create: true, size: 4MiB}" \
   >tables.d/snap.yaml
 cp origin.img snap.expected
 cp origin.img base.expected
@@ -88,7 +88,6 @@ foreground=$!
 daemons+=("$foreground")
 wait_until 10 mountpoint -q mnt
 eq "$(cat mnt/.control/pid)" "$foreground" "the daemon in the foreground"
-kill -INT "$foreground" || true
 kill -TERM "$foreground"
 wait $foreground || fail "status of a daemon that SIGTERM ended: $?"
 ! mountpoint -q mnt || fail "still mounted"

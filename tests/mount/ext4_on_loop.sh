@@ -17,9 +17,9 @@ make_files() {
   done
   (cd "$1" && sha256sum files/* >sums)
 }
-check_files() { sha256sum --check --quiet --strict "$2" --ignore-missing <&- ||
-  fail "$1: files differ"; }
-check_in() { (cd "$1" && check_files "$1" sums); }
+check_in() {
+  (cd "$1" && sha256sum --check --quiet --strict sums) || fail "$1: files differ"
+}
 
 truncate -s 64M origin.img
 mkdir tables.d
@@ -37,7 +37,7 @@ sync -f live
 
 # The snapshot is of a file system in use, made consistent for the moment.
 fsfreeze --freeze live
-snapshot_table base "{path: before.cow, create: true, size: 64MiB}" \
+snapshot_table base "{path: $work/before.cow, create: true, size: 64MiB}" \
   "chunk_size: 4KiB" >mnt/.control/tables/before.yaml
 fsfreeze --unfreeze live
 [ -f mnt/before ] || fail "no file for the snapshot: $(cat mnt/.control/errors)"
@@ -76,7 +76,7 @@ e2fsck -fn "$snap_loop" >e2fsck.log || fail "the snapshot's ext4 is damaged"
 # A snapshot may as well be formatted anew; nobody else sees it.
 before=$(sha mnt/before)
 base=$(sha mnt/base)
-snapshot_table base "{path: scratch.cow, create: true, size: 64MiB}" \
+snapshot_table base "{path: $work/scratch.cow, create: true, size: 64MiB}" \
   "store: N" "chunk_size: 64KiB" >mnt/.control/tables/scratch.yaml
 attach mnt/scratch --direct-io="$direct"
 mkfs.ext4 -q -F "$loop"

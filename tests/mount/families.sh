@@ -17,7 +17,7 @@ for family in a b; do
   origin_table "$work/$family.img" >tables.d/$family.yaml
   for i in 0 1 2; do
     cp $family.img plain/$family$i
-    snapshot_table $family "{path: $family$i.cow, create: true, size: 12MiB}" \
+    snapshot_table $family "{path: $work/$family$i.cow, create: true, size: 12MiB}" \
       "store: ${stores[i]}" "chunk_size: ${chunks[i]}" \
       >tables.d/$family$i.yaml
   done

@@ -40,7 +40,7 @@ unmount mnt
 
 # --- stale stores
 
-snapshot_table base "{path: stale.cow, create: true, size: 8MiB}" \
+snapshot_table base "{path: $work/stale.cow, create: true, size: 8MiB}" \
   >tables.d/snap.yaml
 mount_snapfs tables.d mnt
 tables=mnt/.control/tables

@@ -67,11 +67,11 @@ refused half "" "half.yaml:9:" <<EOF
 name: good
 target: snapshot
 origin: base
-cow: {path: made.cow, create: true, size: 4MiB}
+cow: {path: $work/made.cow, create: true, size: 4MiB}
 ---
 name: bad
 target: snapshot
-cow: free.cow
+cow: $work/free.cow
 EOF
 
 # A live table stays when a new text for it is refused.

@@ -13,7 +13,7 @@ mount_snapfs tables.d mnt
 tables=mnt/.control/tables
 
 table_of() {
-  snapshot_table base "{path: $1.cow, create: true, size: 8MiB}" \
+  snapshot_table base "{path: $work/$1.cow, create: true, size: 8MiB}" \
     "chunk_size: 4KiB" "# made by $1"
 }
 loaded() { # NAME: it is there, live and right

@@ -16,6 +16,7 @@ struct MemoryOpener::Entry {
   DeviceId id;
   DeviceId storage;
   std::string foreign;
+  std::string holder;
   unsigned readers = 0;
   unsigned writers = 0;
 };
@@ -28,6 +29,20 @@ struct MemoryOpener::State {
   std::shared_ptr<Entry> find(const std::string& path) const REQUIRES(mutex) {
     auto found = entries.find(path);
     return found == entries.end() ? nullptr : found->second;
+  }
+
+  // Throws if the claim cannot be had.
+  void check_claim(const Entry& wanted, const std::string& path, bool writable,
+                   const Place& place) const REQUIRES(mutex) {
+    if (!wanted.holder.empty()) {
+      throw TableError(place, path + " is in use by " + wanted.holder, EBUSY);
+    }
+    for (const auto& [other_path, other] : entries) {
+      if (other->storage != wanted.storage || other->id == wanted.id) continue;
+      if (other->writers > 0 || (writable && other->readers > 0)) {
+        throw TableError(place, path + " is in use as " + other_path, EBUSY);
+      }
+    }
   }
 
   void release(Entry& entry, bool writable) EXCLUDES(mutex) {
@@ -79,6 +94,12 @@ void MemoryOpener::set_foreign_content(const std::string& path,
   state_->entries.at(path)->foreign = words;
 }
 
+void MemoryOpener::set_holder(const std::string& path,
+                              const std::string& holder) {
+  MutexLock lock(state_->mutex);
+  state_->entries.at(path)->holder = holder;
+}
+
 bool MemoryOpener::exists(const std::string& path) const {
   MutexLock lock(state_->mutex);
   return state_->find(path) != nullptr;
@@ -97,9 +118,7 @@ OpenedDevice MemoryOpener::open(const std::string& path, bool writable,
   if (entry == nullptr) {
     throw TableError(place, path + ": no such device", ENOENT);
   }
-  if (entry->writers > 0 || (writable && entry->readers > 0)) {
-    throw TableError(place, path + " is in use", EBUSY);
-  }
+  state_->check_claim(*entry, path, writable, place);
   ++(writable ? entry->writers : entry->readers);
   OpenedDevice opened;
   opened.device = std::shared_ptr<BlockDevice>(

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// A DeviceOpener over devices in memory, which have names in place of paths.
-// Claims are kept as the real opener keeps them: one writer, or many readers.
-// Thread-safe.
+// A DeviceOpener over devices in memory, which have names in place of paths. It
+// claims as the real opener does, for one process: a device may be opened any
+// number of times, but not while somebody else holds it, and not under two
+// names of the same storage with a writer among them. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,9 @@ class MemoryOpener : public DeviceOpener {
 
   // What foreign_content() will say about the device; empty: nothing.
   void set_foreign_content(const std::string& path, const std::string& words);
+
+  // Somebody else, so named, has it open to write; empty: nobody any more.
+  void set_holder(const std::string& path, const std::string& holder);
 
   bool exists(const std::string& path) const;
 

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "fusefs/log.h"
+
+#include <syslog.h>
+
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
+#include <functional>
+
+#include "fusefs/fuse.h"
+
+namespace snapfs {
+namespace {
+
+std::atomic<bool> use_syslog{false};
+std::atomic<const char*> program_name{"snapfs"};
+
+int syslog_priority(Severity severity) {
+  switch (severity) {
+    case Severity::error:
+      return LOG_ERR;
+    case Severity::warning:
+      return LOG_WARNING;
+    case Severity::notice:
+      return LOG_NOTICE;
+    case Severity::info:
+      return LOG_INFO;
+    case Severity::debug:
+      return LOG_DEBUG;
+  }
+  return LOG_ERR;
+}
+
+void for_each_line(const std::string& text,
+                   const std::function<void(const std::string&)>& take) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    std::size_t end = text.find('\n', begin);
+    if (end == std::string::npos) end = text.size();
+    if (end > begin) take(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
+void log_lines(Severity severity, const std::string& prefix,
+               const std::string& text) {
+  for_each_line(text, [&](const std::string& line) {
+    if (use_syslog.load(std::memory_order_relaxed)) {
+      ::syslog(syslog_priority(severity), "%s", line.c_str());
+    } else {
+      // One call a line, so that lines of two threads do not mix.
+      const std::string out = prefix + line + "\n";
+      std::fputs(out.c_str(), stderr);
+    }
+  });
+}
+
+Severity severity_of(fuse_log_level level) {
+  switch (level) {
+    case FUSE_LOG_EMERG:
+    case FUSE_LOG_ALERT:
+    case FUSE_LOG_CRIT:
+    case FUSE_LOG_ERR:
+      return Severity::error;
+    case FUSE_LOG_WARNING:
+      return Severity::warning;
+    case FUSE_LOG_NOTICE:
+      return Severity::notice;
+    case FUSE_LOG_INFO:
+      return Severity::info;
+    case FUSE_LOG_DEBUG:
+      return Severity::debug;
+  }
+  return Severity::error;
+}
+
+__attribute__((format(printf, 2, 0))) void log_from_libfuse(
+    fuse_log_level level, const char* format, va_list arguments) {
+  char line[1024];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  log_message(severity_of(level), line);
+}
+
+}  // namespace
+
+void set_log_name(const char* name) { program_name = name; }
+
+void log_to_syslog() {
+  ::openlog("snapfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+  use_syslog = true;
+}
+
+void log_message(Severity severity, const std::string& text) {
+  log_lines(severity, std::string(program_name.load()) + ": ", text);
+}
+
+void log_placed_error(const std::string& text) {
+  log_lines(Severity::error, "", text);
+}
+
+void take_libfuse_log() { fuse_set_log_func(log_from_libfuse); }
+
+}  // namespace snapfs

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+//
+// What SIGTERM and SIGINT do. With no device file open: unmount. With one open
+// (a loop device, a file system mounted on it): make everything durable, name
+// the users in the log and go on serving. The next signal ends the mount
+// whatever is open. Called by one thread, the signal thread.
+//
+//   asked before   device files    mount point   then
+//   no             none open       free          unmounted
+//   no             none open       in use        logged, serving
+//   no             open            -             flushed, logged, serving
+//   yes            none open       free          unmounted
+//   yes            anything else                 ended
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace snapfs {
+
+class Termination {
+ public:
+  struct Actions {
+    // Names of the devices whose files are open.
+    std::function<std::vector<std::string>()> open_devices;
+    // One line for each user of these devices' files that can be found.
+    std::function<std::vector<std::string>(const std::vector<std::string>&)>
+        holders;
+    std::function<void()> flush;
+    // False: the mount is in use, or cannot be unmounted.
+    std::function<bool()> unmount;
+    std::function<void()> end;
+  };
+
+  explicit Termination(Actions actions) : actions_(std::move(actions)) {}
+
+  // `signal`: which one asked, for the log.
+  void asked(int signal);
+
+ private:
+  void keep_serving(int signal, const std::vector<std::string>& open);
+
+  const Actions actions_;
+  bool asked_before_ = false;
+};
+
+}  // namespace snapfs

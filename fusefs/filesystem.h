@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The mounted tree: one file per device, and .control. Owns nodes and handles,
-// knows nothing of how it came to be mounted. Thread-safe.
+// knows nothing of how it came to be mounted. Has threads of its own, so it
+// must be made after the last fork. Thread-safe.
 #pragma once
 
 #include <sys/types.h>
@@ -15,6 +16,8 @@
 #include "fusefs/fuse.h"
 
 namespace snapfs {
+
+class Tree;
 
 class Filesystem {
  public:
@@ -36,16 +39,23 @@ class Filesystem {
   // notifications go to this session.
   void attach(fuse_session* session);
 
+  // Whether the kernel can map files that are opened for direct I/O
+  // (FUSE_DIRECT_IO_ALLOW_MMAP was granted). Until it is set, only those who
+  // open with O_DIRECT get direct I/O, and the others the page cache.
+  void set_direct_io_mmap(bool can_map);
+
   // Names of the devices whose files are open now.
   std::vector<std::string> open_devices() const;
 
   // Ends waiting: parked requests and event readers are answered (EIO, end of
-  // file), nothing parks any more. Call before leaving the session's loop.
+  // file) when this returns, and nothing parks any more. Call before leaving
+  // the session's loop, from a thread that takes no requests.
   void shut_down();
 
+  Tree& tree() { return *tree_; }
+
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<Tree> tree_;
 };
 
 }  // namespace snapfs

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "fusefs/device_catalog.h"
+
+#include <cerrno>
+
+#include "core/error.h"
+
+namespace snapfs {
+
+std::shared_ptr<DeviceNode> DeviceCatalog::node_of(
+    const std::shared_ptr<Device>& device) {
+  std::shared_ptr<DeviceNode>& node = nodes_[device->name()];
+  if (node == nullptr || &node->device() != device.get()) {
+    node = std::make_shared<DeviceNode>(context_, *this, device);
+  }
+  return node;
+}
+
+std::shared_ptr<DeviceNode> DeviceCatalog::find(const std::string& name) {
+  // Asked under the lock, here and below: an answer from before would give a
+  // device a second node.
+  MutexLock lock(mutex_);
+  std::shared_ptr<Device> device = devices_.find(name);
+  if (device == nullptr) {
+    nodes_.erase(name);
+    return nullptr;
+  }
+  if (hidden_.contains(name)) return nullptr;
+  return node_of(device);
+}
+
+std::vector<std::shared_ptr<DeviceNode>> DeviceCatalog::list() {
+  std::vector<std::shared_ptr<DeviceNode>> result;
+  MutexLock lock(mutex_);
+  std::vector<std::shared_ptr<Device>> devices = devices_.devices();
+  // Built anew, so that nodes of devices that are gone go as well.
+  std::map<std::string, std::shared_ptr<DeviceNode>> nodes;
+  for (const std::shared_ptr<Device>& device : devices) {
+    std::shared_ptr<DeviceNode> node = node_of(device);
+    nodes[device->name()] = node;
+    if (!hidden_.contains(device->name())) result.push_back(std::move(node));
+  }
+  nodes_.swap(nodes);
+  return result;
+}
+
+void DeviceCatalog::open(DeviceNode& node) {
+  MutexLock lock(mutex_);
+  if (hidden_.contains(node.device().name()) || !node.device().try_open()) {
+    refuse(ESTALE);
+  }
+}
+
+void DeviceCatalog::hide(const std::string& name) {
+  MutexLock lock(mutex_);
+  std::shared_ptr<Device> device = devices_.find(name);
+  if (device == nullptr) throw std::system_error(Errc::no_such_device);
+  if (device->open_count() != 0) throw std::system_error(Errc::busy);
+  hidden_.insert(name);
+}
+
+void DeviceCatalog::show(const std::string& name) {
+  MutexLock lock(mutex_);
+  hidden_.erase(name);
+}
+
+}  // namespace snapfs

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+//
+// A device as a regular file. Its number is new for each device, also for one
+// that is made again under an old name. Thread-safe.
+//
+// The kernel may not keep its attributes: st_blocks changes when another file
+// (the origin) is written to. Names are not kept either, so a device appears
+// and disappears without a word to the kernel; a LOOKUP a path costs little
+// beside the I/O that follows.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "core/device.h"
+#include "fusefs/device_request.h"
+#include "fusefs/flush_mark.h"
+#include "fusefs/node.h"
+#include "fusefs/tree_context.h"
+
+namespace snapfs {
+
+class DeviceCatalog;
+
+class DeviceNode : public Node {
+ public:
+  // Takes this number and the two behind it.
+  static constexpr unsigned kInodes = 3;
+
+  DeviceNode(TreeContext& context, DeviceCatalog& catalog,
+             std::shared_ptr<Device> device);
+
+  TreeContext& context() const { return context_; }
+  Device& device() const { return *device_; }
+  uint64_t state_inode() const { return inode() + 1; }
+  uint64_t status_inode() const { return inode() + 2; }
+
+  // As the function of that name; also keeps what stat(2) tells.
+  DeviceOutcome carry_out(Target& target, DeviceRequest& request);
+
+  // Nothing has been written since the last flush.
+  bool is_clean() const { return mark_.is_clean(); }
+
+  struct stat attributes() const override;
+  bool is_private() const override { return false; }
+  std::unique_ptr<Handle> open(const Caller& caller, int flags) override;
+  void set_attributes(const struct stat& wanted, int what, Handle* handle,
+                      const Caller& caller) override;
+
+ private:
+  bool is_read_only() const;
+  uint32_t open_flags(int flags) const;
+
+  TreeContext& context_;
+  DeviceCatalog& catalog_;
+  const std::shared_ptr<Device> device_;
+  FlushMark mark_;
+  std::atomic<int64_t> modified_;  // nanoseconds since 1970
+  mutable std::atomic<uint64_t> last_size_{0};
+};
+
+}  // namespace snapfs

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "fusefs/directories.h"
+
+#include "fusefs/text_node.h"
+
+namespace snapfs {
+
+struct stat RootDirectory::attributes() const {
+  return context_.attributes(inode(), S_IFDIR | 0755, 0);
+}
+
+std::shared_ptr<Node> RootDirectory::lookup(const std::string& name) {
+  if (name == ".control") return control_;
+  return catalog_.find(name);
+}
+
+std::vector<DirectoryEntry> RootDirectory::list() const {
+  std::vector<DirectoryEntry> result;
+  for (const std::shared_ptr<DeviceNode>& node : catalog_.list()) {
+    result.push_back({node->inode(), node->device().name(), S_IFREG});
+  }
+  return result;
+}
+
+struct stat ControlDirectory::attributes() const {
+  return context_.attributes(inode(), S_IFDIR | 0700, 0);
+}
+
+std::shared_ptr<Node> ControlDirectory::lookup(const std::string& name) {
+  auto found = children_.find(name);
+  return found == children_.end() ? nullptr : found->second;
+}
+
+std::vector<DirectoryEntry> ControlDirectory::list() const {
+  std::vector<DirectoryEntry> result;
+  for (const auto& [name, node] : children_) {
+    result.push_back(
+        {node->inode(), name, node->attributes().st_mode & S_IFMT});
+  }
+  return result;
+}
+
+struct stat DeviceTexts::attributes() const {
+  return context_.attributes(inode(), S_IFDIR | 0700, 0);
+}
+
+std::shared_ptr<Node> DeviceTexts::lookup(const std::string& name) {
+  std::shared_ptr<DeviceNode> node = catalog_.find(name);
+  if (node == nullptr) return nullptr;
+  return std::make_shared<TextNode>(
+      context_, ((*node).*number_of_)(),
+      [node, text_of = text_of_] { return text_of(node->device()); });
+}
+
+std::vector<DirectoryEntry> DeviceTexts::list() const {
+  std::vector<DirectoryEntry> result;
+  for (const std::shared_ptr<DeviceNode>& node : catalog_.list()) {
+    result.push_back({((*node).*number_of_)(), node->device().name(), S_IFREG});
+  }
+  return result;
+}
+
+std::string status_text(const Device& device) {
+  std::shared_ptr<Target> target = device.live();
+  if (target == nullptr) return device.name() + ":\n";
+  return device.name() + ": " + target->status_line() + "\n" +
+         target->details();
+}
+
+}  // namespace snapfs

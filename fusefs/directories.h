@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+//
+// The directories whose content nobody changes through them: the root, .control
+// and those with one small text per device. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "fusefs/device_catalog.h"
+#include "fusefs/node.h"
+#include "fusefs/tree_context.h"
+
+namespace snapfs {
+
+// Lists the devices. Has `.control` as well, but does not list it, so that
+// nothing that walks the tree falls into it.
+class RootDirectory : public Node {
+ public:
+  RootDirectory(TreeContext& context, DeviceCatalog& catalog,
+                std::shared_ptr<Node> control)
+      : Node(kRootInode),
+        context_(context),
+        catalog_(catalog),
+        control_(std::move(control)) {}
+
+  struct stat attributes() const override;
+  double attribute_timeout() const override { return 3600; }
+  bool is_private() const override { return false; }
+  std::shared_ptr<Node> lookup(const std::string& name) override;
+  std::vector<DirectoryEntry> list() const override;
+
+ private:
+  TreeContext& context_;
+  DeviceCatalog& catalog_;
+  const std::shared_ptr<Node> control_;
+};
+
+class ControlDirectory : public Node {
+ public:
+  ControlDirectory(TreeContext& context,
+                   std::map<std::string, std::shared_ptr<Node>> children)
+      : Node(kControlInode),
+        context_(context),
+        children_(std::move(children)) {}
+
+  struct stat attributes() const override;
+  double attribute_timeout() const override { return 3600; }
+  std::shared_ptr<Node> lookup(const std::string& name) override;
+  std::vector<DirectoryEntry> list() const override;
+
+ private:
+  TreeContext& context_;
+  const std::map<std::string, std::shared_ptr<Node>> children_;
+};
+
+// One file for each device, named as the device: state/ and status/.
+class DeviceTexts : public Node {
+ public:
+  using NumberOf = uint64_t (DeviceNode::*)() const;
+  using TextOf = std::function<std::string(const Device&)>;
+
+  DeviceTexts(TreeContext& context, DeviceCatalog& catalog, uint64_t inode,
+              NumberOf number_of, TextOf text_of)
+      : Node(inode),
+        context_(context),
+        catalog_(catalog),
+        number_of_(number_of),
+        text_of_(std::move(text_of)) {}
+
+  struct stat attributes() const override;
+  double attribute_timeout() const override { return 3600; }
+  uint64_t parent() const override { return kControlInode; }
+  std::shared_ptr<Node> lookup(const std::string& name) override;
+  std::vector<DirectoryEntry> list() const override;
+
+ private:
+  TreeContext& context_;
+  DeviceCatalog& catalog_;
+  const NumberOf number_of_;
+  const TextOf text_of_;
+};
+
+// The text of status/NAME: as `dmsetup status` prints it, then details.
+std::string status_text(const Device& device);
+
+}  // namespace snapfs

@@ -45,15 +45,16 @@ mount_snapfs tables.d mnt
 eq "$(status_line mnt snap)" "0 4096 snapshot 48/2400 16" "the good store"
 unmount mnt
 
+all_of() { { cat origin.img good.cow "$1" 2>/dev/null || true; } | sha256sum; }
+
 # bad NAME PART...: the mount is refused, and NAME and all else are unchanged.
 bad() {
   local before
   use_cow "$1"
-  before=$(cat origin.img good.cow "$1" 2>/dev/null | sha256sum)
+  before=$(all_of "$1")
   refuse_mount tables.d "snap.yaml:3:" "$@"
   eq "$(wc -l <<<"$text")" 1 "lines of the error for $1: $text"
-  eq "$(cat origin.img good.cow "$1" 2>/dev/null | sha256sum)" "$before" \
-    "the files after $1 was refused"
+  eq "$(all_of "$1")" "$before" "the files after $1 was refused"
 }
 # copy NAME: a copy of the good store to spoil
 copy() { cp --sparse=always good.cow "$1"; }

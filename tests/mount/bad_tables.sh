@@ -50,8 +50,6 @@ bad key.yaml key.yaml:2:1 device
 printf '%s\n' "table: '0 2048 snapshot /dev/a /dev/b P'" >line.yaml
 bad line.yaml line.yaml:1: "requires 4 or more arguments"
 bad no-such-spec "No such file"
-mkdir empty.d
-bad empty.d
 mkfifo fifo.yaml
 bad fifo.yaml
 mkdir two.d
@@ -67,6 +65,14 @@ echo nonsense >good.d/.base.yaml.swp
 echo nonsense >good.d/README
 mount_snapfs good.d mnt
 eq "$(cd mnt && echo *)" base "the devices"
+unmount mnt
+
+# Nothing in it is no error: tables may come later.
+mkdir empty.d
+mount_snapfs empty.d mnt
+eq "$(ls -A mnt)" "" "the devices of an empty directory"
+cp good.d/base.yaml mnt/.control/tables/
+same mnt/base origin.img "an origin loaded later"
 unmount mnt
 
 # Command lines.

@@ -238,6 +238,7 @@ at_end() {
 
 trace() {
   local i
+  [ "$BASH_SUBSHELL" -eq 0 ] || return 0
   echo "FAILED with status $1 at:" >&2
   for ((i = 1; i < ${#FUNCNAME[@]}; ++i)); do
     echo "  ${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]}: ${FUNCNAME[i]}" >&2

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <tuple>
 
 #include "core/error.h"
 
@@ -45,13 +46,14 @@ class Loader {
     if (layout_.is_metadata_chunk(record.new_chunk)) {
       refuse(slot, new_chunk + " is a metadata chunk");
     }
-    if (!table_.insert({record.old_chunk, record.new_chunk, 1})) {
-      refuse(slot, "old chunk " + std::to_string(record.old_chunk) +
-                       " is recorded twice");
-    }
+    batch_.push_back({record.old_chunk, record.new_chunk, slot});
+    if (batch_.size() == kBatch) insert_batch();
     if (record.new_chunk < next_free_) ascending_ = false;
     next_free_ = std::max(next_free_, record.new_chunk + 1);
   }
+
+  // Puts what is left into the table.
+  void finish() { insert_batch(); }
 
   // Today's kernels and snapfs record ascending chunks, which cannot repeat.
   // Where they do not ascend all of them have to be looked at together.
@@ -61,6 +63,30 @@ class Loader {
   uint64_t next_free() const { return layout_.skip_metadata(next_free_); }
 
  private:
+  struct Loaded {
+    uint64_t old_chunk;
+    uint64_t new_chunk;
+    uint64_t slot;
+  };
+
+  // Records of scattered chunks go into the table in ascending batches, which
+  // is several times faster than one by one.
+  static constexpr std::size_t kBatch = std::size_t{1} << 19;
+
+  void insert_batch() {
+    std::sort(
+        batch_.begin(), batch_.end(), [](const Loaded& a, const Loaded& b) {
+          return std::tie(a.old_chunk, a.slot) < std::tie(b.old_chunk, b.slot);
+        });
+    for (const Loaded& record : batch_) {
+      if (!table_.insert({record.old_chunk, record.new_chunk, 1})) {
+        refuse(record.slot, "old chunk " + std::to_string(record.old_chunk) +
+                                " is recorded twice");
+      }
+    }
+    batch_.clear();
+  }
+
   [[noreturn]] void refuse(uint64_t slot, const std::string& why) const {
     throw std::system_error(
         Errc::bad_metadata,
@@ -75,6 +101,7 @@ class Loader {
   ExceptionTable& table_;
   uint64_t next_free_ = kFirstDataChunk;
   bool ascending_ = true;
+  std::vector<Loaded> batch_;
 };
 
 void refuse_repeated_new_chunks(BlockDevice& cow, StoreLayout layout) {
@@ -130,6 +157,7 @@ std::unique_ptr<PersistentStore> PersistentStore::load(
                                   [&](uint64_t slot, const DiskRecord& record) {
                                     loader.add(slot, record);
                                   });
+  loader.finish();
   if (!loader.new_chunks_ascend()) refuse_repeated_new_chunks(*cow, layout);
   return std::unique_ptr<PersistentStore>(new PersistentStore(
       std::move(cow), layout, std::move(log), loader.next_free()));

@@ -25,23 +25,27 @@ before=$(cat ./*.img ./*.cow | sha256sum)
 unchanged() { eq "$(cat ./*.img ./*.cow | sha256sum)" "$before" "the files"; }
 
 # A COW that is its origin.
-attach origin.img
-origin_loop=$loop
-for path in origin.img hard.img soft.img "$origin_loop"; do
-  spec "$work/origin.img" "$(realpath -s "$path")"
-  refuse_mount tables.d "one.yaml:3:"
+for path in origin.img hard.img soft.img; do
+  spec "$work/origin.img" "$work/$path"
+  refuse_mount tables.d "one.yaml:3:" "cannot be the same as origin"
 done
-spec "$origin_loop" "$work/origin.img"
-refuse_mount tables.d "one.yaml:3:"
-detach "$origin_loop"
+# Of a loop device and its file, it does not matter which one is refused.
+attach origin.img
+spec "$work/origin.img" "$loop"
+refuse_mount tables.d ".yaml:" "$loop"
+spec "$loop" "$work/origin.img"
+refuse_mount tables.d ".yaml:" "$loop"
+detach "$loop"
 unchanged
 
 # The same COW twice.
-attach one.cow
-for path in one.cow hard.cow "$loop"; do
-  spec "$work/origin.img" "$work/one.cow" "$(realpath -s "$path")"
-  refuse_mount tables.d ".yaml:3:"
+for path in one.cow hard.cow; do
+  spec "$work/origin.img" "$work/one.cow" "$work/$path"
+  refuse_mount tables.d ".yaml:3:" "$path"
 done
+attach one.cow
+spec "$work/origin.img" "$work/one.cow" "$loop"
+refuse_mount tables.d ".yaml:3:" "$loop"
 detach "$loop"
 unchanged
 

@@ -56,17 +56,19 @@ void CopyOut::find_missing() {
 
 void CopyOut::find_missing(CowExceptions& exceptions, ChunkRange chunks) {
   std::vector<ChunkRange> missing;
-  bool is_durable = true;
+  uint64_t last_volatile = 0;  // new chunk; 0 is none's
   auto look = [&] {
     missing.clear();
-    is_durable = true;
+    last_volatile = 0;
     exceptions.look_up(
         chunks, [&](uint64_t chunk, const ExceptionTable::Stretch& stretch) {
           if (!stretch.excepted) {
             missing.push_back({chunk, stretch.count});
-          } else if (!exceptions.is_durable(stretch.new_chunk + stretch.count -
-                                            1)) {
-            is_durable = false;
+            return;
+          }
+          uint64_t last = stretch.new_chunk + stretch.count - 1;
+          if (!exceptions.is_durable(last)) {
+            last_volatile = std::max(last_volatile, last);
           }
         });
   };
@@ -81,7 +83,7 @@ void CopyOut::find_missing(CowExceptions& exceptions, ChunkRange chunks) {
       shares_.back().missing = std::move(missing);
     }
   }
-  if (!is_durable) volatile_.push_back(&exceptions);
+  if (last_volatile != 0) volatile_.push_back({&exceptions, last_volatile});
 }
 
 void CopyOut::reserve() {
@@ -165,17 +167,18 @@ void CopyOut::hand_in_and_commit() {
   for (Share& share : shares_) {
     if (share.failure.empty()) {
       share.exceptions->hand_in(share.reservation, share.runs);
-      volatile_.push_back(share.exceptions);
+      volatile_.push_back(
+          {share.exceptions, share.reservation.new_chunks.back().end() - 1});
     } else {
       share.exceptions->abandon(share.reservation);
       share.exceptions->invalidate("Error reading/writing: " + share.failure);
     }
   }
-  for (CowExceptions* exceptions : volatile_) {
+  for (const Volatile& each : volatile_) {
     try {
-      exceptions->commit();
+      each.exceptions->commit_through(each.new_chunk);
     } catch (const std::exception&) {
-      // commit() has made this snapshot invalid and said why. The write to the
+      // That has made this snapshot invalid and said why. The write to the
       // origin goes on, as the kernel's does.
     }
   }

@@ -52,7 +52,13 @@ class CopyOut {
   const Snapshot* const except_;
   const uint64_t origin_size_;
   std::vector<Share> shares_;
-  std::vector<CowExceptions*> volatile_;  // only need a commit
+
+  // What has to be committed: all records up to this chunk of the COW.
+  struct Volatile {
+    CowExceptions* exceptions;
+    uint64_t new_chunk;
+  };
+  std::vector<Volatile> volatile_;
 };
 
 }  // namespace snapfs

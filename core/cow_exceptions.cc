@@ -76,13 +76,22 @@ bool CowExceptions::publish(const std::vector<ExceptionRun>& runs) {
   return true;
 }
 
-void CowExceptions::commit() {
+template <typename Commit>
+void CowExceptions::invalidate_if_it_fails(const Commit& commit) {
   try {
-    store_->commit();
+    commit();
   } catch (const std::exception& error) {
     invalidate(std::string("Error reading/writing: ") + error.what());
     throw;
   }
+}
+
+void CowExceptions::commit() {
+  invalidate_if_it_fails([&] { store_->commit(); });
+}
+
+void CowExceptions::commit_through(uint64_t new_chunk) {
+  invalidate_if_it_fails([&] { store_->commit_through(new_chunk); });
 }
 
 void CowExceptions::commit_pending() noexcept {

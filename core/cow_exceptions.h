@@ -109,6 +109,9 @@ class CowExceptions : private Committable {
   // the snapshot invalid, and is thrown.
   void commit();
 
+  // See ExceptionStore::commit_through(); a failure as with commit().
+  void commit_through(uint64_t new_chunk);
+
   // Nothing is trusted any more: EIO for all that comes, durably recorded on
   // return (or reported as not recordable). If another thread is at it, waits
   // until it has been recorded.
@@ -120,6 +123,8 @@ class CowExceptions : private Committable {
 
  private:
   void commit_pending() noexcept override;
+  template <typename Commit>
+  void invalidate_if_it_fails(const Commit& commit);
   void set_reason(const std::string& reason) EXCLUDES(reason_mutex_);
 
   const std::shared_ptr<BlockDevice> cow_;

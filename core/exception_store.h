@@ -61,6 +61,12 @@ class ExceptionStore {
   // (std::system_error) is final: every later commit throws it again.
   virtual void commit() = 0;
 
+  // Makes the records of all exceptions durable that lie in `new_chunk` or
+  // below. Unlike commit() this says nothing of other writes, so it is done
+  // with the first commit that has taken those records, even one that began
+  // before the call. REQUIRES: they have been handed in. Errors as commit().
+  virtual void commit_through(uint64_t new_chunk) = 0;
+
   // Has the record of the exception that lies in `new_chunk` been committed?
   // REQUIRES: it has been handed in, or was loaded.
   virtual bool is_durable(uint64_t new_chunk) const = 0;

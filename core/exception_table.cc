@@ -208,8 +208,8 @@ ExceptionTable::Leaves::iterator ExceptionTable::make_room(Leaves::iterator it,
                                                            uint64_t chunk) {
   Leaf& full = *it->second;
   auto next = std::next(it);
-  bool is_last = next == leaves_.end() ||
-                 region_start(next->first) != region_start(chunk);
+  bool is_last =
+      next == leaves_.end() || region_start(next->first) != region_start(chunk);
   if (is_last && full.upper(chunk) == full.size) {
     return leaves_.emplace_hint(std::next(it), chunk,
                                 std::make_unique<Leaf>(chunk));

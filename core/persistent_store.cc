@@ -245,12 +245,21 @@ void PersistentStore::finish(const Reservation& reservation,
   changed_.notify_all();
 }
 
-bool PersistentStore::complete_through(uint64_t ticket) const {
+bool PersistentStore::is_complete_through(uint64_t ticket) const {
   for (uint64_t i = 0; i < pending_.size() && first_ticket_ + i <= ticket;
        ++i) {
     if (pending_[i].state == Pending::State::copying) return false;
   }
   return true;
+}
+
+// The pending reservation that `new_chunk` belongs to.
+uint64_t PersistentStore::ticket_of(uint64_t new_chunk) const {
+  auto found = std::lower_bound(pending_.begin(), pending_.end(), new_chunk,
+                                [](const Pending& pending, uint64_t chunk) {
+                                  return pending.new_end <= chunk;
+                                });
+  return first_ticket_ + static_cast<uint64_t>(found - pending_.begin());
 }
 
 void PersistentStore::commit() {
@@ -261,7 +270,20 @@ void PersistentStore::commit() {
     if (broken_) std::rethrow_exception(broken_);
     if (invalid_) return;
     if (commits_done_ >= needed && committed_end_ > ticket) return;
-    if (!has_leader_ && complete_through(ticket)) {
+    if (!has_leader_ && is_complete_through(ticket)) {
+      lead_commit();
+    } else {
+      changed_.wait(mutex_);
+    }
+  }
+}
+
+void PersistentStore::commit_through(uint64_t new_chunk) {
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (broken_) std::rethrow_exception(broken_);
+    if (invalid_ || is_durable(new_chunk)) return;
+    if (!has_leader_ && is_complete_through(ticket_of(new_chunk))) {
       lead_commit();
     } else {
       changed_.wait(mutex_);

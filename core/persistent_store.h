@@ -63,6 +63,7 @@ class PersistentStore : public ExceptionStore {
                std::vector<ExceptionRun> runs) override EXCLUDES(mutex_);
   void abandon(const Reservation& reservation) override EXCLUDES(mutex_);
   void commit() override EXCLUDES(mutex_);
+  void commit_through(uint64_t new_chunk) override EXCLUDES(mutex_);
   bool is_durable(uint64_t new_chunk) const override;
   bool has_uncommitted() const override EXCLUDES(mutex_);
   void invalidate() override EXCLUDES(mutex_);
@@ -84,7 +85,8 @@ class PersistentStore : public ExceptionStore {
       REQUIRES(mutex_);
   void finish(const Reservation& reservation, Pending::State state,
               std::vector<ExceptionRun> runs) EXCLUDES(mutex_);
-  bool complete_through(uint64_t ticket) const REQUIRES(mutex_);
+  bool is_complete_through(uint64_t ticket) const REQUIRES(mutex_);
+  uint64_t ticket_of(uint64_t new_chunk) const REQUIRES(mutex_);
   void lead_commit() REQUIRES(mutex_);
 
   const std::shared_ptr<BlockDevice> cow_;

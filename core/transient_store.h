@@ -23,6 +23,7 @@ class TransientStore : public ExceptionStore {
   void hand_in(const Reservation&, std::vector<ExceptionRun>) override {}
   void abandon(const Reservation&) override {}
   void commit() override {}
+  void commit_through(uint64_t) override {}
   bool is_durable(uint64_t) const override { return true; }
   bool has_uncommitted() const override { return false; }
   void invalidate() override {}

@@ -11,10 +11,9 @@
 namespace snapfs {
 namespace {
 
-// Zeroes are written, so a piece is short. A discard mostly drops records, and
-// cutting a chunk would turn it into writing: a piece holds the largest chunk.
-constexpr uint64_t kZeroPiece = uint64_t{64} << 20;
-constexpr uint64_t kDiscardPiece = kMaxChunkSectors * kSectorBytes;
+// Zeroes and discards may have to be written. Short enough for whoever waits
+// for the piece, and rarely inside a chunk, which would have to be copied.
+constexpr uint64_t kPieceBytes = uint64_t{64} << 20;
 constexpr unsigned kExtentsPerPiece = 4096;
 
 // Memory of this thread, aligned for direct I/O. Grows to the largest request
@@ -77,9 +76,8 @@ DeviceOutcome clear(Target& target, FlushMark& mark, DeviceRequest& request) {
     throw std::system_error(Errc::beyond_end);
   }
   bool discard = request.kind == DeviceRequest::Kind::discard;
-  uint64_t piece = discard ? kDiscardPiece : kZeroPiece;
   ByteRange rest = clip(whole, target.size());
-  uint64_t piece_end = (rest.offset / piece + 1) * piece;
+  uint64_t piece_end = (rest.offset / kPieceBytes + 1) * kPieceBytes;
   ByteRange range = clip(rest, piece_end);
   if (!range.empty()) {
     Counted counted(mark);

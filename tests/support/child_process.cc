@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "tests/support/child_process.h"
 
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,9 +18,12 @@
 namespace snapfs::test {
 namespace {
 
+// Sockets, since writing to a pipe that nobody reads is a signal.
 std::pair<UniqueFd, UniqueFd> make_pipe() {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw_errno("cannot make", "a pipe");
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    throw_errno("cannot make", "a pair of sockets");
+  }
   return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
@@ -33,7 +37,7 @@ bool read_byte(int fd) {
 }
 
 // False if nobody is left to read it.
-bool write_byte(int fd) { return write(fd, "x", 1) == 1; }
+bool write_byte(int fd) { return send(fd, "x", 1, MSG_NOSIGNAL) == 1; }
 
 }  // namespace
 
@@ -41,7 +45,14 @@ void ChildProcess::Side::ready() {
   if (!write_byte(ready_)) throw std::runtime_error("the parent is gone");
 }
 
-void ChildProcess::Side::wait_for_go() { read_byte(go_); }
+bool ChildProcess::Side::wait_for_go() { return read_byte(go_); }
+
+bool ChildProcess::Side::wait_for_go(std::chrono::seconds limit) {
+  pollfd waiting{go_, POLLIN, 0};
+  std::chrono::milliseconds left = limit;
+  return poll(&waiting, 1, static_cast<int>(left.count())) > 0 &&
+         read_byte(go_);
+}
 
 ChildProcess::ChildProcess(const std::function<void(Side&)>& body) {
   auto [ready_read, ready_write] = make_pipe();

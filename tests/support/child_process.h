@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -32,8 +33,10 @@ class ChildProcess {
    public:
     Side(int ready, int go) : ready_(ready), go_(go) {}
     void ready();
-    // Returns as well when the parent is gone.
-    void wait_for_go();
+    // False if the parent has gone instead.
+    bool wait_for_go();
+    // False as well when it has taken too long.
+    bool wait_for_go(std::chrono::seconds limit);
 
    private:
     int ready_;

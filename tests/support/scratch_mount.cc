@@ -8,6 +8,11 @@
 #include "core/error.h"
 
 namespace snapfs::test {
+namespace {
+
+constexpr std::chrono::seconds kLongestHang{30};
+
+}  // namespace
 
 std::string why_no_mounts() {
   if (geteuid() != 0) return "mounting needs root";
@@ -31,12 +36,19 @@ ScratchMount ScratchMount::bind(const std::string& from,
 }
 
 ScratchMount ScratchMount::unserved(const std::string& directory) {
+  // Made first, so that it has no share in /dev/fuse.
+  auto guard = std::make_unique<ChildProcess>([&](ChildProcess::Side& side) {
+    if (side.wait_for_go(kLongestHang)) return;
+    umount2(directory.c_str(), MNT_FORCE);  // ends what hangs
+    umount2(directory.c_str(), MNT_DETACH);
+  });
   UniqueFd fuse(open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (!fuse) throw_errno("cannot open", "/dev/fuse");
   ScratchMount mount("unserved", directory, "fuse.snapfs", 0,
                      "fd=" + std::to_string(fuse.get()) +
                          ",rootmode=40000,user_id=0,group_id=0");
   mount.fuse_ = std::move(fuse);
+  mount.guard_ = std::move(guard);
   return mount;
 }
 
@@ -59,6 +71,10 @@ void ScratchMount::unmount() {
   fuse_.reset();  // ends what still waits for an answer
   if (umount2(directory_.c_str(), 0) != 0) {
     umount2(directory_.c_str(), MNT_DETACH);
+  }
+  if (guard_) {
+    guard_->go();
+    guard_->join();
   }
 }
 

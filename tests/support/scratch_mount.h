@@ -3,9 +3,11 @@
 // Mounts of a test's own, taken off at the end.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "core/unique_fd.h"
+#include "tests/support/child_process.h"
 
 namespace snapfs::test {
 
@@ -22,7 +24,8 @@ class ScratchMount {
                                 const std::string& type, bool read_only);
   static ScratchMount bind(const std::string& from, const std::string& to);
   // A FUSE filesystem of type fuse.snapfs that answers nothing: whoever asks
-  // it anything hangs until this object ends.
+  // it anything hangs, until half a minute has passed or this process dies;
+  // then they get an error.
   static ScratchMount unserved(const std::string& directory);
 
   ScratchMount(ScratchMount&& other) noexcept = default;
@@ -44,6 +47,7 @@ class ScratchMount {
     bool mounted = true;
   };
 
+  std::unique_ptr<ChildProcess> guard_;
   UniqueFd fuse_;
   std::string directory_;
   MovedFlag state_;

@@ -15,6 +15,7 @@ namespace {
 
 std::atomic<bool> use_syslog{false};
 std::atomic<const char*> program_name{"snapfs"};
+std::atomic<Severity> threshold{Severity::info};
 
 int syslog_priority(Severity severity) {
   switch (severity) {
@@ -48,7 +49,7 @@ void log_lines(Severity severity, const std::string& prefix,
   for_each_line(text, [&](const std::string& line) {
     if (use_syslog.load(std::memory_order_relaxed)) {
       ::syslog(syslog_priority(severity), "%s", line.c_str());
-    } else {
+    } else if (severity <= threshold.load(std::memory_order_relaxed)) {
       // One call a line, so that lines of two threads do not mix.
       const std::string out = prefix + line + "\n";
       std::fputs(out.c_str(), stderr);
@@ -85,6 +86,8 @@ __attribute__((format(printf, 2, 0))) void log_from_libfuse(
 }  // namespace
 
 void set_log_name(const char* name) { program_name = name; }
+
+void set_log_threshold(Severity least) { threshold = least; }
 
 void log_to_syslog() {
   ::openlog("snapfs", LOG_PID | LOG_NDELAY, LOG_DAEMON);

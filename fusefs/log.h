@@ -8,10 +8,15 @@
 
 namespace snapfs {
 
+// Most severe first.
 enum class Severity { error, warning, notice, info, debug };
 
 // The name that stands before each line on stderr. `name` is kept.
 void set_log_name(const char* name);
+
+// What is less severe than this is not worth a line on stderr; info to begin
+// with. Syslog gets everything and can be told by its own configuration.
+void set_log_threshold(Severity least);
 
 // From here on everything goes to syslog, facility daemon, tagged "snapfs".
 void log_to_syslog();

@@ -1,2 +1,4 @@
 // SPDX-License-Identifier: MIT
-int main() { return 1; }
+#include "fusefs/program.h"
+
+int main(int argc, char** argv) { return snapfs::run_program(argc, argv); }

@@ -14,15 +14,6 @@ std::string name_of(int signal) {
   return name ? std::string("SIG") + name : std::to_string(signal);
 }
 
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += ", ";
-    text += word;
-  }
-  return text;
-}
-
 }  // namespace
 
 void Termination::asked(int signal) {
@@ -39,20 +30,12 @@ void Termination::asked(int signal) {
     return;
   }
   asked_before_ = true;
-  keep_serving(signal, open);
-}
-
-void Termination::keep_serving(int signal,
-                               const std::vector<std::string>& open) {
   actions_.flush();
   log_message(Severity::warning,
               name_of(signal) +
                   ": everything is written, but the mount is in use; serving "
                   "on until it is not, or until the next signal");
-  if (!open.empty())
-    log_message(Severity::warning, "open devices: " + join(open));
-  for (const std::string& line : actions_.holders(open))
-    log_message(Severity::warning, line);
+  actions_.name_users(open);
 }
 
 }  // namespace snapfs

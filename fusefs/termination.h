@@ -24,9 +24,9 @@ class Termination {
   struct Actions {
     // Names of the devices whose files are open.
     std::function<std::vector<std::string>()> open_devices;
-    // One line for each user of these devices' files that can be found.
-    std::function<std::vector<std::string>(const std::vector<std::string>&)>
-        holders;
+    // Tells the administrator who uses these devices, or, if there are none,
+    // who uses the mount.
+    std::function<void(const std::vector<std::string>&)> name_users;
     std::function<void()> flush;
     // False: the mount is in use, or cannot be unmounted.
     std::function<bool()> unmount;
@@ -39,8 +39,6 @@ class Termination {
   void asked(int signal);
 
  private:
-  void keep_serving(int signal, const std::vector<std::string>& open);
-
   const Actions actions_;
   bool asked_before_ = false;
 };

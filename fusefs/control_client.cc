@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+#include "fusefs/control_client.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <sstream>
+
+#include "config/table_reader.h"
+#include "core/error.h"
+#include "core/unique_fd.h"
+#include "fusefs/argument_parser.h"
+#include "fusefs/exit_status.h"
+#include "fusefs/file_users.h"
+#include "fusefs/log.h"
+#include "fusefs/mount_options.h"
+#include "fusefs/mounted_device.h"
+
+namespace snapfs {
+namespace {
+
+// What the subcommands have in common on their command lines.
+struct Words {
+  std::optional<std::string> directory;  // -m
+  std::optional<std::string> name;       // -n
+  std::vector<std::string> rest;
+};
+
+Words parse_words(const std::vector<std::string>& arguments,
+                  const std::string& letters) {
+  Words words;
+  words.rest = parse_arguments(arguments, letters, {},
+                               [&](int letter, const std::string& argument) {
+                                 if (letter == 'm') words.directory = argument;
+                                 if (letter == 'n') words.name = argument;
+                               });
+  return words;
+}
+
+UniqueFd open_file(const std::string& path, int flags) {
+  UniqueFd file(::open(path.c_str(), flags | O_CLOEXEC, 0600));
+  if (!file) throw_errno("open", path);
+  return file;
+}
+
+// Hands on each piece that read(2) returns, until the end of the file.
+void read_pieces(int fd, const std::string& path,
+                 const std::function<void(const char*, std::size_t)>& take) {
+  std::array<char, 65536> piece;
+  for (;;) {
+    const ssize_t count = ::read(fd, piece.data(), piece.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw_errno("read", path);
+    if (count == 0) return;
+    take(piece.data(), static_cast<std::size_t>(count));
+  }
+}
+
+std::string read_text(const std::string& path) {
+  std::string text;
+  const UniqueFd file = open_file(path, O_RDONLY);
+  read_pieces(file.get(), path, [&](const char* piece, std::size_t size) {
+    text.append(piece, size);
+  });
+  return text;
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+// Names of the devices, in order.
+std::vector<MountedDevice> all_devices(const std::string& mount_point) {
+  const std::string path = mount_point + "/.control/state";
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()),
+                                                      ::closedir);
+  if (!directory) throw_errno("open", path);
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  std::sort(names.begin(), names.end());
+  std::vector<MountedDevice> devices;
+  for (std::string& name : names)
+    devices.push_back({mount_point, std::move(name)});
+  return devices;
+}
+
+// NAME: 0 LENGTH TARGET ...
+std::string target_of(const MountedDevice& device) {
+  std::istringstream status(read_text(device.control("status")));
+  std::string name, begin, length, target;
+  status >> name >> begin >> length >> target;
+  return target.empty() ? "-" : target;
+}
+
+void list_device(const MountedDevice& device) {
+  struct stat stat {};
+  // One that is loaded, but not live yet, has no file.
+  ::stat(device.file().c_str(), &stat);
+  const std::string state = first_line(read_text(device.control("state")));
+  std::printf("%-24s %16" PRIu64 " %16" PRIu64 " %-16s %s\n",
+              device.name.c_str(), static_cast<uint64_t>(stat.st_size),
+              static_cast<uint64_t>(stat.st_blocks) * 512,
+              target_of(device).c_str(), state.c_str());
+}
+
+std::string errors_of(const std::string& mount_point) {
+  return read_text(mount_point + "/.control/errors");
+}
+
+// The lines of `now` that `before` did not have. The oldest ones may have been
+// dropped meanwhile.
+std::string new_errors(const std::string& before, const std::string& now) {
+  if (now.starts_with(before)) return now.substr(before.size());
+  const std::size_t last = now.rfind('\n', now.empty() ? 0 : now.size() - 2);
+  return last == std::string::npos ? now : now.substr(last + 1);
+}
+
+// Writes the text; an errno if the table was refused, which close(2) tells.
+int write_table(const std::string& path, const std::string& text) {
+  UniqueFd file = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t count =
+        ::write(file.get(), text.data() + done, text.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    done += static_cast<std::size_t>(count);
+  }
+  return ::close(file.release()) == 0 ? 0 : errno;
+}
+
+// What is loaded from a file is called as the file is, unless -n says other.
+std::string name_for(const std::string& file,
+                     const std::optional<std::string>& name) {
+  if (name) return *name;
+  if (file == "-") throw UsageError("a table from stdin needs -n NAME");
+  return std::filesystem::path(file).stem();
+}
+
+std::string read_table_file(const std::string& file) {
+  if (file != "-") return read_text(file);
+  std::string text;
+  read_pieces(STDIN_FILENO, "stdin", [&](const char* piece, std::size_t size) {
+    text.append(piece, size);
+  });
+  return text;
+}
+
+bool load_table(const MountedDevice& device, const std::string& text) {
+  const std::string before = errors_of(device.mount_point);
+  const int error = write_table(device.table(), text);
+  if (error == 0) return true;
+  const std::string why = new_errors(before, errors_of(device.mount_point));
+  if (why.empty()) throw_errno(error, "write", device.table());
+  log_placed_error(why);
+  return false;
+}
+
+bool remove_device(const MountedDevice& device) {
+  if (::unlink(device.table().c_str()) == 0) return true;
+  const int error = errno;
+  const std::string users = error == EBUSY ? file_users(device.file()) : "";
+  const std::string reason = std::generic_category().message(error);
+  log_message(Severity::error, device.name + ": " + reason +
+                                   (users.empty() ? "" : ": " + users));
+  return false;
+}
+
+}  // namespace
+
+int run_ls(const std::vector<std::string>& arguments) {
+  Words words = parse_words(arguments, "m:");
+  if (words.rest.size() > 1)
+    throw UsageError("one argument too many: " + words.rest[1]);
+  if (!words.rest.empty()) words.directory = words.rest[0];
+  std::printf("%-24s %16s %16s %-16s %s\n", "NAME", "SIZE", "USED", "TARGET",
+              "STATE");
+  for (const MountedDevice& device :
+       all_devices(find_mount_point(words.directory)))
+    list_device(device);
+  return kExitOk;
+}
+
+int run_status(const std::vector<std::string>& arguments) {
+  const Words words = parse_words(arguments, "m:");
+  if (words.rest.empty()) {
+    for (const MountedDevice& device :
+         all_devices(find_mount_point(words.directory)))
+      print(first_line(read_text(device.control("status"))) + "\n");
+  }
+  for (const std::string& word : words.rest)
+    print(read_text(find_device(word, words.directory).control("status")));
+  return kExitOk;
+}
+
+int run_table(const std::vector<std::string>& arguments) {
+  const Words words = parse_words(arguments, "m:");
+  std::vector<MountedDevice> devices;
+  if (words.rest.empty())
+    devices = all_devices(find_mount_point(words.directory));
+  for (const std::string& word : words.rest)
+    devices.push_back(find_device(word, words.directory));
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    // Several are one text of several YAML documents.
+    if (i > 0) print("---\n");
+    print(read_text(devices[i].table()));
+  }
+  return kExitOk;
+}
+
+int run_load(const std::vector<std::string>& arguments) {
+  const Words words = parse_words(arguments, "m:n:");
+  if (words.rest.empty()) throw UsageError("FILE is missing");
+  if (words.name && words.rest.size() > 1)
+    throw UsageError("-n names one table, and there are several files");
+  const std::string mount_point = find_mount_point(words.directory);
+  for (const std::string& file : words.rest) {
+    const MountedDevice device{mount_point, name_for(file, words.name)};
+    if (!is_device_name(device.name))
+      throw UsageError("not a name for a device: " + device.name);
+    if (!load_table(device, read_table_file(file))) return kExitSystemError;
+  }
+  return kExitOk;
+}
+
+int run_remove(const std::vector<std::string>& arguments) {
+  const Words words = parse_words(arguments, "m:");
+  if (words.rest.empty()) throw UsageError("DEVICE is missing");
+  int status = kExitOk;
+  for (const std::string& word : words.rest) {
+    if (!remove_device(find_device(word, words.directory)))
+      status = kExitSystemError;
+  }
+  return status;
+}
+
+int run_events(const std::vector<std::string>& arguments) {
+  const Words words = parse_words(arguments, "m:");
+  if (!words.rest.empty())
+    throw UsageError("one argument too many: " + words.rest[0]);
+  const std::string path =
+      find_mount_point(words.directory) + "/.control/events";
+  const UniqueFd file = open_file(path, O_RDONLY);
+  read_pieces(file.get(), path, [](const char* piece, std::size_t size) {
+    std::fwrite(piece, 1, size, stdout);
+    std::fflush(stdout);
+  });
+  return kExitOk;
+}
+
+}  // namespace snapfs

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#include "fusefs/daemon.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "fusefs/file_users.h"
+#include "fusefs/log.h"
+#include "fusefs/signals.h"
+
+namespace snapfs {
+namespace {
+
+void log_event(bool is_error, const std::string& line) {
+  log_message(is_error ? Severity::error : Severity::info, line);
+}
+
+HostDevices::Options host_options() {
+  HostDevices::Options options;
+  options.notice = [](const std::string& line) {
+    log_message(Severity::notice, line);
+  };
+  return options;
+}
+
+}  // namespace
+
+Daemon::Daemon(const MountOptions& options, const std::string& mount_point)
+    : options_(options),
+      mount_point_(mount_point),
+      events_(log_event),
+      host_(host_options()),
+      created_(host_),
+      devices_(created_, events_) {}
+
+Daemon::~Daemon() {
+  if (filesystem_) filesystem_->shut_down();
+}
+
+void Daemon::start() {
+  Spec spec = read_spec(options_.spec);
+  load(std::move(spec.tables));
+  make_filesystem(spec.base_dir);
+  mount(spec.path);
+  note_mount();
+}
+
+void Daemon::load(std::vector<Table> tables) {
+  if (options_.read_only) {
+    for (Table& table : tables)
+      std::visit([](auto& target) { target.read_only = true; }, table.target);
+  }
+  devices_.load(std::move(tables));
+}
+
+void Daemon::make_filesystem(const std::string& base_dir) {
+  Filesystem::Options options;
+  options.uid = options_.uid.value_or(::getuid());
+  options.gid = options_.gid.value_or(::getgid());
+  options.read_only = options_.read_only;
+  options.base_dir = base_dir;
+  options.mount_point = mount_point_;
+  filesystem_.emplace(devices_, events_, std::move(options));
+}
+
+void Daemon::mount(const std::string& spec_path) {
+  Session::Options options;
+  options.mount_options =
+      session_options(options_, spec_path, ::geteuid() == 0);
+  options.max_threads = options_.max_threads;
+  options.clone_fd = options_.clone_fd;
+  session_.emplace(Filesystem::operations(), &*filesystem_, options);
+  filesystem_->attach(session_->get());
+  session_->mount(mount_point_);
+  host_.set_own_mount(mount_point_);
+  filesystem_->set_direct_io_mmap(session_->negotiate().direct_io_mmap);
+}
+
+void Daemon::note_mount() {
+  // An ordinary user may have no place for it.
+  if (MountRecord::directory().empty()) return;
+  try {
+    record_.emplace(mount_point_);
+  } catch (const std::system_error& error) {
+    log_message(Severity::warning, error.what());
+  }
+}
+
+void Daemon::name_users(const std::vector<std::string>& names) {
+  if (names.empty()) {
+    for (const std::string& line : mount_users(mount_point_))
+      log_message(Severity::warning, line);
+  }
+  for (const std::string& name : names) {
+    const std::string users = file_users(mount_point_ + "/" + name);
+    events_.on_event({EventKind::error, name,
+                      "in use: " + (users.empty() ? "by whom, /proc and /sys "
+                                                    "do not tell"
+                                                  : users)});
+  }
+}
+
+Termination::Actions Daemon::termination_actions() {
+  return {
+      .open_devices = [this] { return filesystem_->open_devices(); },
+      .name_users =
+          [this](const std::vector<std::string>& names) { name_users(names); },
+      .flush = [this] { devices_.flush_all(); },
+      .unmount =
+          [this] {
+            return session_->unmount() == Session::UnmountResult::done;
+          },
+      .end =
+          [this] {
+            // Who waits gets an answer while there is somebody to send it.
+            filesystem_->shut_down();
+            session_->end();
+          },
+  };
+}
+
+void Daemon::serve() {
+  Termination termination(termination_actions());
+  {
+    const SignalThread signals([&](int signal) {
+      if (signal == SIGHUP) {
+        log_message(Severity::warning,
+                    "SIGHUP ignored: SPEC cannot be read again while mounted");
+      } else {
+        termination.asked(signal);
+      }
+    });
+    session_->run();
+  }
+  filesystem_->shut_down();
+  devices_.flush_all();
+}
+
+}  // namespace snapfs

@@ -34,9 +34,22 @@ void CopyOut::run() {
     reserve();
     copy();
   }
-  hand_in_and_commit();
+  hand_in();
+  commit();
   publish();
   wait_for_invalid_headers();
+}
+
+CopyOut::~CopyOut() {
+  for (Share& share : shares_) {
+    if (!share.is_handed_in) continue;
+    try {
+      share.exceptions->publish(share.runs);
+    } catch (const std::exception&) {
+      // publish() has made the snapshot invalid; the header is written before
+      // the next write to the origin.
+    }
+  }
 }
 
 void CopyOut::find_missing() {
@@ -88,16 +101,15 @@ void CopyOut::find_missing(CowExceptions& exceptions, ChunkRange chunks) {
 
 void CopyOut::reserve() {
   for (Share& share : shares_) {
-    auto reservation = share.exceptions->reserve(count_of(share.missing));
-    if (reservation) {
-      share.runs = pair_up(share.missing, *reservation);
-      share.reservation = std::move(*reservation);
+    share.place = share.exceptions->reserve(count_of(share.missing));
+    if (share.place) {
+      share.runs = pair_up(share.missing, share.place->reservation());
     } else {
       share.exceptions->invalidate(
           "Unable to allocate exception: the store is full");
     }
   }
-  std::erase_if(shares_, [](const Share& share) { return share.runs.empty(); });
+  std::erase_if(shares_, [](const Share& share) { return !share.place; });
 }
 
 // The bytes that at least one share needs, ascending and coalesced.
@@ -137,56 +149,70 @@ void CopyOut::copy() {
 
 void CopyOut::copy_piece(ByteRange piece) {
   ScratchBuffer buffer(piece.length);
+  bool is_read = true;
   try {
     family_.origin().read(piece.offset, buffer.bytes());
-  } catch (const std::exception& error) {
-    for (Share& share : shares_) share.failure = error.what();
-    return;
+  } catch (const std::exception&) {
+    is_read = false;
   }
   for (Share& share : shares_) {
     if (!share.failure.empty()) continue;
-    CowExceptions& exceptions = *share.exceptions;
-    ChunkSize chunk_size = exceptions.chunk_size();
     try {
-      for (const ExceptionRun& run : share.runs) {
-        ByteRange old_bytes = chunk_size.bytes_of({run.old_chunk, run.count});
-        ByteRange part = intersect(old_bytes, piece);
-        if (part.empty()) continue;
-        exceptions.cow().write(
-            chunk_size.start_of(run.new_chunk) +
-                (part.offset - old_bytes.offset),
-            buffer.bytes().subspan(part.offset - piece.offset, part.length));
-      }
+      copy_piece_to(share, piece, buffer.bytes(), is_read);
     } catch (const std::exception& error) {
       share.failure = error.what();
     }
   }
 }
 
-void CopyOut::hand_in_and_commit() {
-  for (Share& share : shares_) {
-    if (share.failure.empty()) {
-      share.exceptions->hand_in(share.reservation, share.runs);
-      volatile_.push_back(
-          {share.exceptions, share.reservation.new_chunks.back().end() - 1});
-    } else {
-      share.exceptions->abandon(share.reservation);
-      share.exceptions->invalidate("Error reading/writing: " + share.failure);
-    }
+// `buffer` holds the piece or, where that could not be read as a whole, is room
+// for it: a bad sector costs those snapshots alone that need it.
+void CopyOut::copy_piece_to(const Share& share, ByteRange piece,
+                            std::span<std::byte> buffer, bool is_read) {
+  ChunkSize chunk_size = share.exceptions->chunk_size();
+  for (const ExceptionRun& run : share.runs) {
+    ByteRange old_bytes = chunk_size.bytes_of({run.old_chunk, run.count});
+    ByteRange part = intersect(old_bytes, piece);
+    if (part.empty()) continue;
+    auto bytes = buffer.subspan(part.offset - piece.offset, part.length);
+    if (!is_read) family_.origin().read(part.offset, bytes);
+    share.exceptions->cow().write(
+        chunk_size.start_of(run.new_chunk) + (part.offset - old_bytes.offset),
+        bytes);
   }
+}
+
+void CopyOut::hand_in() {
+  for (Share& share : shares_) {
+    if (!share.failure.empty()) continue;
+    uint64_t last = share.place->reservation().new_chunks.back().end() - 1;
+    volatile_.push_back({share.exceptions, last});
+    share.place->hand_in(share.runs);
+    share.is_handed_in = true;
+  }
+  for (Share& share : shares_) {
+    if (share.failure.empty()) continue;
+    share.place.reset();
+    share.exceptions->invalidate("Error reading/writing: " + share.failure);
+  }
+}
+
+void CopyOut::commit() {
   for (const Volatile& each : volatile_) {
     try {
       each.exceptions->commit_through(each.new_chunk);
     } catch (const std::exception&) {
       // That has made this snapshot invalid and said why. The write to the
       // origin goes on, as the kernel's does.
+      if (each.exceptions->state() != SnapshotState::invalid) throw;
     }
   }
 }
 
 void CopyOut::publish() {
   for (Share& share : shares_) {
-    if (share.failure.empty()) share.exceptions->publish(share.runs);
+    if (share.is_handed_in) share.exceptions->publish(share.runs);
+    share.is_handed_in = false;
   }
   shares_.clear();  // lets go of the chunks
 }

@@ -10,6 +10,8 @@
 // After that new reads go to the COWs, and the caller drains the older ones.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,10 @@ namespace snapfs {
 class CopyOut {
  public:
   CopyOut(Family& family, ByteRange range, const Snapshot* except);
+  // Publishes what an error has left handed in.
+  ~CopyOut();
+  CopyOut(const CopyOut&) = delete;
+  CopyOut& operator=(const CopyOut&) = delete;
 
   // Returns when each snapshot holds the range durably or is durably invalid.
   void run();
@@ -32,9 +38,10 @@ class CopyOut {
     CowExceptions* exceptions = nullptr;
     RangeLock::Hold hold;
     std::vector<ChunkRange> missing;
-    Reservation reservation;
+    std::optional<CowExceptions::Place> place;
     std::vector<ExceptionRun> runs;  // `missing`, with their new chunks
     std::string failure;             // why the copy failed; empty: it did not
+    bool is_handed_in = false;
   };
 
   void find_missing();
@@ -42,7 +49,10 @@ class CopyOut {
   void reserve();
   void copy();
   void copy_piece(ByteRange piece);
-  void hand_in_and_commit();
+  void copy_piece_to(const Share& share, ByteRange piece,
+                     std::span<std::byte> buffer, bool is_read);
+  void hand_in();
+  void commit();
   void publish();
   void wait_for_invalid_headers();
   std::vector<ByteRange> ranges_to_copy() const;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/cow_exceptions.h"
 
+#include <new>
+
 #include "core/error.h"
 
 namespace snapfs {
@@ -63,16 +65,42 @@ ExceptionTable::Stretch CowExceptions::stretch_at(uint64_t chunk,
   return table_.find(chunk, limit);
 }
 
-void CowExceptions::hand_in(const Reservation& reservation,
-                            std::vector<ExceptionRun> runs) {
-  store_->hand_in(reservation, std::move(runs));
-  if (store_->has_uncommitted()) timer_.arm(*this, options_.commit_interval);
+std::optional<CowExceptions::Place> CowExceptions::reserve(uint64_t count) {
+  auto reservation = store_->reserve(count);
+  if (!reservation) return std::nullopt;
+  return Place(this, std::move(*reservation));
+}
+
+void CowExceptions::Place::hand_in(std::vector<ExceptionRun> runs) noexcept {
+  CowExceptions& owner = *std::exchange(owner_, nullptr);
+  owner.store_->hand_in(reservation_, std::move(runs));
+  try {
+    if (owner.store_->has_uncommitted()) {
+      owner.timer_.arm(owner, owner.options_.commit_interval);
+    }
+  } catch (const std::bad_alloc&) {
+    // The record waits for the next flush, or for the timer of a later one.
+  }
 }
 
 bool CowExceptions::publish(const std::vector<ExceptionRun>& runs) {
+  try {
+    return try_publish(runs);
+  } catch (const std::bad_alloc&) {
+    invalidate("Unable to allocate exception: out of memory");
+    return false;
+  }
+}
+
+bool CowExceptions::try_publish(const std::vector<ExceptionRun>& runs) {
   WriterLock lock(table_mutex_);
   if (state() == SnapshotState::invalid) return false;
-  for (const ExceptionRun& run : runs) table_.insert(run);
+  try {
+    for (const ExceptionRun& run : runs) table_.insert(run);
+  } catch (const std::bad_alloc&) {
+    state_ = SnapshotState::invalid;
+    throw;
+  }
   return true;
 }
 

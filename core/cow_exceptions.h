@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/block_device.h"
@@ -90,16 +91,47 @@ class CowExceptions : private Committable {
     return copying_.lock(chunks);
   }
 
-  std::optional<Reservation> reserve(uint64_t count) {
-    return store_->reserve(count);
-  }
-  void abandon(const Reservation& reservation) { store_->abandon(reservation); }
+  // Chunks of the COW that a thread copies to. Handed in once, or else
+  // abandoned when this is destroyed: what stayed open would hold up every
+  // commit from then on.
+  class [[nodiscard]] Place {
+   public:
+    Place(Place&& other) noexcept
+        : owner_(std::exchange(other.owner_, nullptr)),
+          reservation_(std::move(other.reservation_)) {}
+    Place& operator=(Place&& other) noexcept {
+      std::swap(owner_, other.owner_);
+      std::swap(reservation_, other.reservation_);
+      return *this;
+    }
+    ~Place() {
+      if (owner_ != nullptr) owner_->store_->abandon(reservation_);
+    }
 
-  // The copied data is in place: records `runs` (volatile until a commit).
-  void hand_in(const Reservation& reservation, std::vector<ExceptionRun> runs);
+    const Reservation& reservation() const { return reservation_; }
 
-  // From now on reads of these chunks go to the COW. False: invalid meanwhile.
-  bool publish(const std::vector<ExceptionRun>& runs) EXCLUDES(table_mutex_);
+    // The copied data is there: records `runs` (volatile until a commit). What
+    // is handed in must be published.
+    void hand_in(std::vector<ExceptionRun> runs) noexcept;
+
+   private:
+    friend class CowExceptions;
+    Place(CowExceptions* owner, Reservation reservation)
+        : owner_(owner), reservation_(std::move(reservation)) {}
+
+    CowExceptions* owner_;
+    Reservation reservation_;
+  };
+
+  // Nothing: there is no room.
+  std::optional<Place> reserve(uint64_t count);
+  bool has_room(uint64_t count) const { return store_->has_room(count); }
+
+  // From now on reads of these chunks go to the COW. False: invalid meanwhile,
+  // or for want of memory: the same record would be made again, and a store
+  // that has it twice does not load.
+  bool publish(const std::vector<ExceptionRun>& runs)
+      EXCLUDES(table_mutex_, invalidate_mutex_);
 
   bool is_durable(uint64_t new_chunk) const {
     return store_->is_durable(new_chunk);
@@ -122,6 +154,8 @@ class CowExceptions : private Committable {
   void store_is_full() EXCLUDES(invalidate_mutex_);
 
  private:
+  bool try_publish(const std::vector<ExceptionRun>& runs)
+      EXCLUDES(table_mutex_);
   void commit_pending() noexcept override;
   template <typename Commit>
   void invalidate_if_it_fails(const Commit& commit);

@@ -47,13 +47,16 @@ class ExceptionStore {
   // `count` chunks, all or nothing. Nothing: the device has no room for them.
   virtual std::optional<Reservation> reserve(uint64_t count) = 0;
 
+  // Would reserve() succeed now?
+  virtual bool has_room(uint64_t count) const = 0;
+
   // The data is in place (written, not necessarily durable): record `runs`.
   // They must use exactly the chunks of the reservation, in their order.
   virtual void hand_in(const Reservation& reservation,
-                       std::vector<ExceptionRun> runs) = 0;
+                       std::vector<ExceptionRun> runs) noexcept = 0;
 
   // The copy failed: nothing will be recorded, the chunks stay unused.
-  virtual void abandon(const Reservation& reservation) = 0;
+  virtual void abandon(const Reservation& reservation) noexcept = 0;
 
   // Makes everything durable that had been handed in, and every write to the
   // COW device that had returned, before the call. Callers that arrive while

@@ -183,20 +183,26 @@ StoreUsage PersistentStore::usage() const {
 
 std::optional<Reservation> PersistentStore::reserve(uint64_t count) {
   MutexLock lock(mutex_);
-  auto new_chunks = allocate(count);
+  auto new_chunks = find_room(count);
   if (!new_chunks) return std::nullopt;
-  slots_ += count;
   uint64_t ticket = first_ticket_ + pending_.size();
-  pending_.push_back(
-      {Pending::State::copying, count, new_chunks->back().end(), {}});
+  uint64_t new_end = new_chunks->back().end();
+  pending_.push_back({Pending::State::copying, count, new_end, {}});
+  slots_ += count;
+  next_free_ = layout_.skip_metadata(new_end);
   return Reservation{ticket, std::move(*new_chunks)};
+}
+
+bool PersistentStore::has_room(uint64_t count) const {
+  MutexLock lock(mutex_);
+  return find_room(count).has_value();
 }
 
 // Data chunks from next_free_ on. Nothing if the device ends before them, or
 // before the area that must follow when the records fill one: the last slot of
 // an area is of use only if the next area exists.
-std::optional<std::vector<ChunkRange>> PersistentStore::allocate(
-    uint64_t count) {
+std::optional<std::vector<ChunkRange>> PersistentStore::find_room(
+    uint64_t count) const {
   const uint64_t chunks = std::min(layout_.chunk_size().chunk_of(cow_->size()),
                                    ExceptionTable::kMaxNewChunk);
   if (count > chunks) return std::nullopt;
@@ -214,16 +220,15 @@ std::optional<std::vector<ChunkRange>> PersistentStore::allocate(
     next = layout_.skip_metadata(next + run);
     left -= run;
   }
-  next_free_ = next;
   return ranges;
 }
 
 void PersistentStore::hand_in(const Reservation& reservation,
-                              std::vector<ExceptionRun> runs) {
+                              std::vector<ExceptionRun> runs) noexcept {
   finish(reservation, Pending::State::handed_in, std::move(runs));
 }
 
-void PersistentStore::abandon(const Reservation& reservation) {
+void PersistentStore::abandon(const Reservation& reservation) noexcept {
   finish(reservation, Pending::State::abandoned, {});
 }
 
@@ -291,32 +296,44 @@ void PersistentStore::commit_through(uint64_t new_chunk) {
   }
 }
 
-// Lets go of the mutex while it writes.
-void PersistentStore::lead_commit() {
-  has_leader_ = true;
-  const uint64_t number = ++commits_begun_;
-  std::vector<ExceptionRun> runs;
-  uint64_t durable_end = durable_end_.load();
-  while (!pending_.empty() &&
-         pending_.front().state != Pending::State::copying) {
-    Pending& pending = pending_.front();
-    runs.insert(runs.end(), pending.runs.begin(), pending.runs.end());
-    durable_end = std::max(durable_end, pending.new_end);
+// Takes what is complete, in order of reservation; or throws, and takes
+// nothing.
+PersistentStore::Group PersistentStore::take_complete() {
+  std::size_t complete = 0;
+  std::size_t run_count = 0;
+  while (complete < pending_.size() &&
+         pending_[complete].state != Pending::State::copying) {
+    run_count += pending_[complete++].runs.size();
+  }
+  Group group{{}, durable_end_.load()};
+  group.runs.reserve(run_count);
+  for (; complete != 0; --complete) {
+    const Pending& pending = pending_.front();
+    group.runs.insert(group.runs.end(), pending.runs.begin(),
+                      pending.runs.end());
+    group.durable_end = std::max(group.durable_end, pending.new_end);
     pending_.pop_front();
     ++first_ticket_;
   }
+  return group;
+}
 
+// Lets go of the mutex while it writes.
+void PersistentStore::lead_commit() {
+  const Group group = take_complete();
   const uint64_t committed_end = first_ticket_;
+  has_leader_ = true;
+  const uint64_t number = ++commits_begun_;
 
   mutex_.unlock();
   std::exception_ptr failure;
   try {
-    if (runs.empty()) {
+    if (group.runs.empty()) {
       cow_->flush();
     } else {
-      log_.append(runs);
+      log_.append(group.runs);
     }
-    durable_end_.store(durable_end);
+    durable_end_.store(group.durable_end);
   } catch (...) {
     failure = std::current_exception();
   }

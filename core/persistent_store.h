@@ -59,9 +59,12 @@ class PersistentStore : public ExceptionStore {
   ChunkSize chunk_size() const override { return layout_.chunk_size(); }
   StoreUsage usage() const override EXCLUDES(mutex_);
   std::optional<Reservation> reserve(uint64_t count) override EXCLUDES(mutex_);
+  bool has_room(uint64_t count) const override EXCLUDES(mutex_);
   void hand_in(const Reservation& reservation,
-               std::vector<ExceptionRun> runs) override EXCLUDES(mutex_);
-  void abandon(const Reservation& reservation) override EXCLUDES(mutex_);
+               std::vector<ExceptionRun> runs) noexcept override
+      EXCLUDES(mutex_);
+  void abandon(const Reservation& reservation) noexcept override
+      EXCLUDES(mutex_);
   void commit() override EXCLUDES(mutex_);
   void commit_through(uint64_t new_chunk) override EXCLUDES(mutex_);
   bool is_durable(uint64_t new_chunk) const override;
@@ -81,12 +84,19 @@ class PersistentStore : public ExceptionStore {
   PersistentStore(std::shared_ptr<BlockDevice> cow, StoreLayout layout,
                   RecordLog log, uint64_t next_free);
 
-  std::optional<std::vector<ChunkRange>> allocate(uint64_t count)
+  // What one commit records.
+  struct Group {
+    std::vector<ExceptionRun> runs;
+    uint64_t durable_end = 0;
+  };
+
+  std::optional<std::vector<ChunkRange>> find_room(uint64_t count) const
       REQUIRES(mutex_);
   void finish(const Reservation& reservation, Pending::State state,
               std::vector<ExceptionRun> runs) EXCLUDES(mutex_);
   bool is_complete_through(uint64_t ticket) const REQUIRES(mutex_);
   uint64_t ticket_of(uint64_t new_chunk) const REQUIRES(mutex_);
+  Group take_complete() REQUIRES(mutex_);
   void lead_commit() REQUIRES(mutex_);
 
   const std::shared_ptr<BlockDevice> cow_;

@@ -121,21 +121,21 @@ void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
     count += missing.back().count;
   }
   if (count == 0) return;
-  auto reservation = exceptions_->reserve(count);
-  if (!reservation) refuse_for_space(when_full);
+  auto place = exceptions_->reserve(count);
+  if (!place) refuse_for_space(when_full);
 
-  std::vector<ExceptionRun> runs = pair_up(missing, *reservation);
+  std::vector<ExceptionRun> runs = pair_up(missing, place->reservation());
   try {
     for (const ExceptionRun& run : runs) fill(run, payload);
   } catch (const std::exception& error) {
-    exceptions_->abandon(*reservation);
+    place.reset();
     // A sparse COW on a full filesystem is a full store.
     if (errno_of(error) == ENOSPC) refuse_for_space(when_full);
     exceptions_->invalidate(std::string("Error reading/writing: ") +
                             error.what());
     throw;
   }
-  exceptions_->hand_in(*reservation, runs);
+  place->hand_in(runs);
   if (!exceptions_->publish(runs)) exceptions_->require_readable();
 }
 

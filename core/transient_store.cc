@@ -10,11 +10,20 @@ StoreUsage TransientStore::usage() const {
   return {next_free_ * chunk_size_.sectors(), cow_->size() >> kSectorShift, 0};
 }
 
-std::optional<Reservation> TransientStore::reserve(uint64_t count) {
-  MutexLock lock(mutex_);
+bool TransientStore::fits(uint64_t count) const {
   uint64_t chunks = chunk_size_.chunk_of(cow_->size());
   chunks = std::min(chunks, ExceptionTable::kMaxNewChunk);
-  if (next_free_ > chunks || count > chunks - next_free_) return std::nullopt;
+  return next_free_ <= chunks && count <= chunks - next_free_;
+}
+
+bool TransientStore::has_room(uint64_t count) const {
+  MutexLock lock(mutex_);
+  return fits(count);
+}
+
+std::optional<Reservation> TransientStore::reserve(uint64_t count) {
+  MutexLock lock(mutex_);
+  if (!fits(count)) return std::nullopt;
   Reservation reservation{0, {{next_free_, count}}};
   next_free_ += count;
   return reservation;

@@ -20,8 +20,10 @@ class TransientStore : public ExceptionStore {
   ChunkSize chunk_size() const override { return chunk_size_; }
   StoreUsage usage() const override EXCLUDES(mutex_);
   std::optional<Reservation> reserve(uint64_t count) override EXCLUDES(mutex_);
-  void hand_in(const Reservation&, std::vector<ExceptionRun>) override {}
-  void abandon(const Reservation&) override {}
+  bool has_room(uint64_t count) const override EXCLUDES(mutex_);
+  void hand_in(const Reservation&,
+               std::vector<ExceptionRun>) noexcept override {}
+  void abandon(const Reservation&) noexcept override {}
   void commit() override {}
   void commit_through(uint64_t) override {}
   bool is_durable(uint64_t) const override { return true; }
@@ -29,6 +31,8 @@ class TransientStore : public ExceptionStore {
   void invalidate() override {}
 
  private:
+  bool fits(uint64_t count) const REQUIRES(mutex_);
+
   const std::shared_ptr<BlockDevice> cow_;
   const ChunkSize chunk_size_;
   mutable Mutex mutex_;

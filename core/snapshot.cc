@@ -220,14 +220,16 @@ void Snapshot::discard(ByteRange range) {
     // The origin first: an origin write that comes between saves zeroes.
     family_->write(*options_.passdown, Payload::zeroes(range), this);
     for_each_piece(range, step, [&](ByteRange part) {
+      // A chunk that is being copied may have been read before.
+      auto hold =
+          exceptions_->lock_chunks(exceptions_->chunk_size().cover(part));
       put_excepted(look_up(part, nullptr), Payload::zeroes(part));
     });
     return;
   }
   refuse_discard_without_room(range);
   for_each_piece(range, step, [&](ByteRange part) {
-    for (const Piece& piece : look_up(part, nullptr)) {
-      if (!piece.excepted && origin_reads_as_zeroes(piece.range)) continue;
+    for (const Piece& piece : pieces_to_zero(part)) {
       put(Payload::zeroes(piece.range), WhenFull::unsupported);
     }
   });
@@ -239,15 +241,24 @@ void Snapshot::refuse_discard_without_room(ByteRange range) {
   uint64_t needed = 0;
   uint64_t step = std::max(kPieceBytes, chunk_size.bytes());
   for_each_piece(range, step, [&](ByteRange part) {
-    for (const Piece& piece : look_up(part, nullptr)) {
-      if (piece.excepted || origin_reads_as_zeroes(piece.range)) continue;
-      needed += chunk_size.cover(piece.range).count * chunk_size.sectors();
+    for (const Piece& piece : pieces_to_zero(part)) {
+      if (!piece.excepted) needed += chunk_size.cover(piece.range).count;
     }
   });
-  StoreUsage usage = exceptions_->usage();
-  if (needed != 0 && usage.allocated + needed > usage.total) {
+  if (needed != 0 && !exceptions_->has_room(needed)) {
     refuse_for_space(WhenFull::unsupported);
   }
+}
+
+// What does not read as zeroes yet, for all that is known.
+std::vector<Snapshot::Piece> Snapshot::pieces_to_zero(ByteRange range) {
+  // Keeps the origin as it is between the look at the table and that at it.
+  ReadTracker::Ticket ticket(family_->reads(), range);
+  std::vector<Piece> pieces = look_up(range, nullptr);
+  std::erase_if(pieces, [&](const Piece& piece) {
+    return !piece.excepted && origin_reads_as_zeroes(piece.range);
+  });
+  return pieces;
 }
 
 bool Snapshot::origin_reads_as_zeroes(ByteRange range) {
@@ -267,6 +278,8 @@ void Snapshot::flush() { exceptions_->commit(); }
 BlockDevice::Extent Snapshot::extent_at(uint64_t offset) {
   const ChunkSize chunk_size = exceptions_->chunk_size();
   ChunkRange rest = chunk_size.cover({offset, size() - offset});
+  // Keeps the origin as it is until it has been asked.
+  ReadTracker::Ticket ticket(family_->reads(), {offset, size() - offset});
   ExceptionTable::Stretch stretch =
       exceptions_->stretch_at(rest.first, rest.count);
   uint64_t end =

@@ -66,6 +66,7 @@ class Snapshot : public Target {
                           const Payload& payload);
   void copy_from_origin(ByteRange range, uint64_t cow_offset);
   void refuse_discard_without_room(ByteRange range);
+  std::vector<Piece> pieces_to_zero(ByteRange range);
   bool origin_reads_as_zeroes(ByteRange range);
 
   const std::shared_ptr<Family> family_;

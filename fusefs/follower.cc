@@ -102,14 +102,14 @@ void Follower::on_interrupt(fuse_req_t, void* data) noexcept {
   waiting->reply.error(EINTR);
 }
 
+// The handle is kept also when there is something to read: an edge-triggered
+// epoll does not ask again before the next event.
 void Follower::poll(Reply& reply, PollHandle poll_handle) {
   bool ready = false;
   {
     MutexLock lock(mutex_);
     ready = context_.ending || reader_.has_more();
-    if (!ready && poll_handle != nullptr) {
-      poll_handle_ = std::move(poll_handle);
-    }
+    if (poll_handle != nullptr) poll_handle_ = std::move(poll_handle);
   }
   reply.poll(ready ? POLLIN | POLLRDNORM : 0);
 }

@@ -108,6 +108,11 @@ class MountedTree {
     return devices_->find(name) != nullptr;
   }
 
+  void add_device(const std::string& name,
+                  std::shared_ptr<BlockDevice> device) {
+    opener_.add(name, std::move(device));
+  }
+
   void load(const std::string& name, const std::string& text) {
     devices_->load(read_tables(
         text, {.file = name + ".yaml", .base_dir = "/", .default_name = name}));

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+//
+// Requests on a device whose gate is closed, on a real mount: they wait, hold
+// no thread, and end when the gate opens, their sender dies or the mount ends.
+#include <linux/falloc.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <csignal>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/fusefs/mounted_tree.h"
+
+namespace snapfs::test {
+namespace {
+
+// A gate that is closed until open(), or until the scope ends: declared after
+// the descriptors, whose closing may have to pass it.
+class ClosedGate {
+ public:
+  explicit ClosedGate(Admission& gate) : gate_(gate) {
+    gate_.close();
+    gate_.drain();
+  }
+  ~ClosedGate() {
+    if (closed_) open();
+  }
+  ClosedGate(const ClosedGate&) = delete;
+  ClosedGate& operator=(const ClosedGate&) = delete;
+
+  void open() {
+    closed_ = false;
+    gate_.open();
+  }
+  std::size_t parked() const { return gate_.parked_count(); }
+  void wait_until_parked(std::size_t count) {
+    eventually([&] { return parked() == count; });
+  }
+  void wake_all() { gate_.wake_all(); }
+
+ private:
+  Admission& gate_;
+  bool closed_ = true;
+};
+
+class Parking : public MountedTest {
+ protected:
+  Admission& base() { return tree().devices().find("base")->admission(); }
+};
+
+// Runs `body` in a child process, which makes nothing but system calls.
+pid_t fork_child(const std::function<int()>& body) {
+  pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  return child;
+}
+
+// The wait status of a child that ends by itself or is ended.
+int status_of(pid_t child) {
+  int status = 0;
+  eventually([&] { return ::waitpid(child, &status, WNOHANG) == child; });
+  return status;
+}
+
+// A signal whose handler has to wait for the system call it came into.
+void wait_until_pending(pid_t process, int signal) {
+  eventually([&] {
+    std::string status =
+        read_file("/proc/" + std::to_string(process) + "/status");
+    std::size_t at = status.find("ShdPnd:");
+    if (at == std::string::npos) return false;
+    uint64_t pending = std::stoull(status.substr(at + 7), nullptr, 16);
+    return (pending >> (signal - 1) & 1) != 0;
+  });
+}
+
+TEST_F(Parking, read_and_write_wait_for_the_gate) {
+  UniqueFd fd = open_file(tree().path("base"), O_RDWR);
+  ClosedGate gate(base());
+  std::thread writer([&] { EXPECT_EQ(3, ::pwrite(fd.get(), "new", 3, 0)); });
+  gate.wait_until_parked(1);
+  std::thread reader([&] {
+    char byte = '?';
+    EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 4096));
+    EXPECT_EQ('\0', byte);
+  });
+  gate.wait_until_parked(2);
+  gate.open();
+  writer.join();
+  reader.join();
+  char text[3];
+  ASSERT_EQ(3, ::pread(fd.get(), text, 3, 0));
+  EXPECT_EQ("new", std::string(text, 3));
+}
+
+TEST_F(Parking, request_that_is_woken_too_early_waits_again) {
+  UniqueFd fd = open_file(tree().path("base"), O_RDWR);
+  ClosedGate gate(base());
+  std::thread reader([&] {
+    char byte;
+    EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 0));
+  });
+  gate.wait_until_parked(1);
+  for (int i = 0; i < 100; ++i) {
+    gate.wake_all();
+    gate.wait_until_parked(1);
+  }
+  gate.open();
+  reader.join();
+}
+
+// Far more than there are threads to serve them.
+TEST_F(Parking, parked_requests_hold_no_thread) {
+  constexpr int kCount = 300;
+  UniqueFd fd = open_file(tree().path("base"), O_RDONLY);
+  ClosedGate gate(base());
+  std::vector<std::thread> readers;
+  for (int i = 0; i < kCount; ++i) {
+    readers.emplace_back([&] {
+      char byte;
+      EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 0));
+    });
+  }
+  gate.wait_until_parked(kCount);
+  UniqueFd other = open_file(tree().path("snap"), O_RDONLY);
+  UniqueFd same = open_file(tree().path("base"), O_RDONLY);
+  EXPECT_EQ("base\nsnap\n", shell(tree().path(), "ls").output);
+  EXPECT_EQ("live\n", read_file(tree().path(".control/state/base")));
+  gate.open();
+  for (std::thread& reader : readers) reader.join();
+}
+
+TEST_F(Parking, closing_what_was_only_read_does_not_wait) {
+  UniqueFd writer = open_file(tree().path("base"), O_RDWR);
+  ASSERT_EQ(1, ::pwrite(writer.get(), "x", 1, 0));
+  UniqueFd reader = open_file(tree().path("base"), O_RDONLY);
+  ClosedGate gate(base());
+  reader.reset();
+  EXPECT_EQ(0U, gate.parked());
+}
+
+TEST_F(Parking, killed_process_gets_out) {
+  UniqueFd fd = open_file(tree().path("base"), O_RDWR);
+  ClosedGate gate(base());
+  for (int signal : {SIGKILL, SIGTERM, SIGQUIT}) {
+    pid_t child = fork_child([&] {
+      char byte;
+      return ::pread(fd.get(), &byte, 1, 0) == 1 ? 0 : 1;
+    });
+    gate.wait_until_parked(1);
+    ::kill(child, signal);
+    int status = status_of(child);
+    EXPECT_TRUE(WIFSIGNALED(status)) << status;
+    EXPECT_EQ(signal, WTERMSIG(status));
+    gate.wait_until_parked(0);
+  }
+}
+
+TEST_F(Parking, handled_signal_does_not_end_a_request) {
+  UniqueFd fd = open_file(tree().path("base"), O_RDWR);
+  UniqueFd read_end;
+  UniqueFd write_end;
+  int ends[2];
+  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));
+  read_end = UniqueFd(ends[0]);
+  write_end = UniqueFd(ends[1]);
+  ClosedGate gate(base());
+  pid_t child = fork_child([&] {
+    static int handler_pipe = ends[1];
+    struct sigaction action {};
+    action.sa_handler = [](int) {
+      static_cast<void>(!::write(handler_pipe, "h", 1));
+    };
+    ::sigaction(SIGUSR2, &action, nullptr);
+    return ::pwrite(fd.get(), "k", 1, 0) == 1 ? 0 : 1;
+  });
+  gate.wait_until_parked(1);
+  ::kill(child, SIGUSR2);
+  wait_until_pending(child, SIGUSR2);
+  gate.open();
+  int status = status_of(child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(0, WEXITSTATUS(status));
+  char byte;
+  EXPECT_EQ(1, ::read(read_end.get(), &byte, 1));
+}
+
+// The kernel passes only the first signal on.
+TEST_F(Parking, process_killed_after_a_handled_signal_gets_out) {
+  UniqueFd fd = open_file(tree().path("base"), O_RDWR);
+  ClosedGate gate(base());
+  pid_t child = fork_child([&] {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    ::sigaction(SIGUSR2, &action, nullptr);
+    char byte;
+    return ::pread(fd.get(), &byte, 1, 0) == 1 ? 0 : 1;
+  });
+  gate.wait_until_parked(1);
+  ::kill(child, SIGUSR2);
+  wait_until_pending(child, SIGUSR2);
+  ::kill(child, SIGKILL);
+  int status = status_of(child);
+  EXPECT_TRUE(WIFSIGNALED(status)) << status;
+  gate.wait_until_parked(0);
+}
+
+TEST_F(Parking, shut_down_answers_what_is_parked) {
+  UniqueFd fd = open_file(tree().path("base"), O_RDWR);
+  ClosedGate gate(base());
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 20; ++i) {
+    readers.emplace_back([&] {
+      char byte;
+      EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
+    });
+  }
+  gate.wait_until_parked(20);
+  tree().filesystem().shut_down();
+  for (std::thread& reader : readers) reader.join();
+  char byte;
+  EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
+}
+
+TEST_F(Parking, parked_flush_reports_to_close) {
+  UniqueFd fd = open_file(tree().path("base"), O_RDWR);
+  ASSERT_EQ(1, ::pwrite(fd.get(), "x", 1, 0));
+  tree().origin().reset_counts();
+  ClosedGate gate(base());
+  std::thread closer([&] { EXPECT_EQ(0, ::close(fd.release())); });
+  gate.wait_until_parked(1);
+  EXPECT_EQ(0U, tree().origin().counts().flushes);
+  gate.open();
+  closer.join();
+  EXPECT_GT(tree().origin().counts().flushes, 0U);
+}
+
+// A gate that closes while a long request is at work waits for a piece of it,
+// and the rest of it waits for the gate.
+TEST_F(Parking, long_request_is_carried_out_in_pieces) {
+  constexpr uint64_t kBytes = uint64_t{256} << 20;
+  auto device = std::make_shared<CountingDevice>(
+      std::make_shared<MemoryDevice>(kBytes, "/big"));
+  tree().add_device("/big", device);
+  tree().load("big", "target: snapshot-origin\ndevice: /big\n");
+  Admission& big = tree().devices().find("big")->admission();
+  UniqueFd fd = open_file(tree().path("big"), O_RDWR);
+  ASSERT_EQ(1, ::pwrite(fd.get(), "x", 1, kBytes - 1));
+  device->hold(kAnyWrite | kZero);
+  std::thread zeroing([&] {
+    EXPECT_EQ(0, error_of(::fallocate(
+                     fd.get(), FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0,
+                     kBytes)));
+  });
+  device->wait_until_held(kAnyWrite | kZero, 1);
+  big.close();
+  device->release();
+  big.drain();
+  eventually([&] { return big.parked_count() == 1; });
+  std::byte last{};
+  device->read(kBytes - 1, {&last, 1});
+  EXPECT_EQ(std::byte{'x'}, last);
+  big.open();
+  zeroing.join();
+  char byte = '?';
+  ASSERT_EQ(1, ::pread(fd.get(), &byte, 1, kBytes - 1));
+  EXPECT_EQ('\0', byte);
+}
+
+}  // namespace
+}  // namespace snapfs::test

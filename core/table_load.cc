@@ -26,6 +26,19 @@ const SnapshotTable& as_snapshot(const Table& table) {
   return std::get<SnapshotTable>(table.target);
 }
 
+// Origins come before what names them, and whoever writes to an origin before
+// those whose COW devices must take copies then.
+int preparation_rank(const Table& table) {
+  if (is_origin(table)) return 0;
+  return as_snapshot(table).discard_passdown_origin ? 1 : 2;
+}
+
+// Will it write to its origin device?
+bool writes_origin(const Table& table) {
+  return is_origin(table) ? !as_origin(table).read_only
+                          : as_snapshot(table).discard_passdown_origin;
+}
+
 uint64_t checked_length(const std::optional<uint64_t>& asked_sectors,
                         uint64_t device_bytes, const std::string& device,
                         const Place& place) {
@@ -45,7 +58,10 @@ uint64_t checked_length(const std::optional<uint64_t>& asked_sectors,
 }  // namespace
 
 TableLoad::TableLoad(DeviceSet& set, std::vector<Table> tables) : set_(set) {
-  std::stable_partition(tables.begin(), tables.end(), is_origin);
+  std::stable_sort(tables.begin(), tables.end(),
+                   [](const Table& a, const Table& b) {
+                     return preparation_rank(a) < preparation_rank(b);
+                   });
   for (Table& table : tables) {
     items_.emplace_back();
     items_.back().table = std::move(table);
@@ -160,8 +176,7 @@ std::optional<TableLoad::Base> TableLoad::base_of_storage(
   }
   for (const Item& item : items_) {
     if (item.family != nullptr && item.origin_storage == storage) {
-      merge(item.family, item.origin_table_name,
-            is_origin(item.table) && !as_origin(item.table).read_only);
+      merge(item.family, item.origin_table_name, writes_origin(item.table));
     }
   }
   return base;
@@ -220,6 +235,14 @@ void TableLoad::prepare_snapshot(Item& item) {
                                            table.origin_place);
   }
   for (const auto& [name, member] : set_.members_) {
+    if (table.discard_passdown_origin && member.snapshot != nullptr &&
+        member.origin == item.origin_storage && !member.cow_is_writable) {
+      throw TableError(table.origin_place,
+                       "the COW device of snapshot " + name +
+                           " is open read-only, so this origin cannot be "
+                           "written; leave discard_passdown_origin out",
+                       EBUSY);
+    }
     if (member.snapshot != nullptr && member.cow_path == table.cow.path) {
       throw TableError(table.cow_place,
                        "COW device " + table.cow.path +
@@ -282,9 +305,11 @@ void TableLoad::check_stale(const Item& item) {
       set_.write_count(item.origin_storage)->load() == removed->second.writes) {
     return;
   }
-  // An emptied device begins a new store, for which nothing can be stale.
-  if (PersistentStore::probe(*item.cow.device).kind !=
-      PersistentStore::Probe::Kind::store) {
+  // An emptied device begins a new store, for which nothing can be stale; one
+  // that is marked invalid shows nothing.
+  PersistentStore::Probe probe = PersistentStore::probe(*item.cow.device);
+  if (probe.kind != PersistentStore::Probe::Kind::store ||
+      probe.header.valid == 0) {
     return;
   }
   throw TableError(table.cow_place,
@@ -474,8 +499,9 @@ std::shared_ptr<Target> TableLoad::make_target(Item& item) {
 }
 
 void TableLoad::go_live() {
-  std::vector<std::shared_ptr<Target>> targets;
-  for (Item& item : items_) targets.push_back(make_target(item));
+  // All that can fail for want of memory comes first.
+  Ready ready;
+  for (Item& item : items_) make_ready(item, ready);
 
   // Every origin stands still before the first snapshot is taken.
   const std::vector<Family*> families = families_of_snapshots();
@@ -484,10 +510,7 @@ void TableLoad::go_live() {
   std::exception_ptr failure;
   try {
     flush_written_origins();
-    for (std::size_t i = 0; i < items_.size(); ++i) {
-      auto* snapshot = dynamic_cast<Snapshot*>(targets[i].get());
-      if (snapshot != nullptr) items_[i].family->add(*snapshot);
-    }
+    join_families(ready);
     is_live_ = true;
   } catch (...) {
     failure = std::current_exception();
@@ -495,8 +518,29 @@ void TableLoad::go_live() {
   for (Family* family : families) family->gate().open();
   if (failure) std::rethrow_exception(failure);
 
-  for (std::size_t i = 0; i < items_.size(); ++i)
-    publish(items_[i], targets[i]);
+  for (const auto& [name, member] : ready.members) {
+    if (member.snapshot != nullptr) set_.removed_.erase(member.cow);
+  }
+  set_.members_.merge(ready.members);
+  {
+    MutexLock lock(set_.mutex_);
+    set_.devices_.merge(ready.devices);
+  }
+  for (const Event& event : ready.events) set_.events_.on_event(event);
+}
+
+// All snapshots or none.
+void TableLoad::join_families(const Ready& ready) {
+  try {
+    for (const auto& [name, member] : ready.members) {
+      if (member.snapshot != nullptr) member.family->add(*member.snapshot);
+    }
+  } catch (...) {
+    for (const auto& [name, member] : ready.members) {
+      if (member.snapshot != nullptr) member.family->remove(*member.snapshot);
+    }
+    throw;
+  }
 }
 
 std::vector<Family*> TableLoad::families_of_snapshots() const {
@@ -524,8 +568,9 @@ void TableLoad::flush_written_origins() {
   }
 }
 
-void TableLoad::publish(Item& item, const std::shared_ptr<Target>& target) {
+void TableLoad::make_ready(Item& item, Ready& ready) {
   const std::string& name = item.table.name;
+  std::shared_ptr<Target> target = make_target(item);
   auto device = std::make_shared<Device>(name);
   {
     MutexLock lock(device->mutex_);
@@ -537,25 +582,18 @@ void TableLoad::publish(Item& item, const std::shared_ptr<Target>& target) {
   member.family = item.family;
   member.origin = item.origin_storage;
   member.origin_table_name = item.origin_table_name;
-  if (is_origin(item.table)) {
-    member.writes_origin = !as_origin(item.table).read_only;
-  } else {
-    const SnapshotTable& table = as_snapshot(item.table);
+  member.writes_origin = writes_origin(item.table);
+  if (!is_origin(item.table)) {
     member.snapshot = dynamic_cast<Snapshot*>(target.get());
-    member.writes_origin = table.discard_passdown_origin;
     member.cow = item.cow.storage;
-    member.cow_path = table.cow.path;
+    member.cow_path = as_snapshot(item.table).cow.path;
     member.cow_is_writable = item.cow_is_writable;
-    set_.removed_.erase(item.cow.storage);
   }
-  set_.members_.emplace(name, std::move(member));
-  {
-    MutexLock lock(set_.mutex_);
-    set_.devices_.emplace(name, device);
-  }
+  ready.members.emplace(name, std::move(member));
+  ready.devices.emplace(name, device);
   std::string text = target->table_line();
   if (!item.remark.empty()) text += " (" + item.remark + ")";
-  set_.events_.on_event({EventKind::load, name, text});
+  ready.events.push_back({EventKind::load, name, text});
 }
 
 }  // namespace snapfs

@@ -4,6 +4,7 @@
 // then writes, then goes live. Used by one thread, under the set's load mutex.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -79,15 +80,21 @@ class TableLoad {
                         const std::string& prefix) const;
   std::vector<Family*> families_of_snapshots() const;
   void flush_written_origins() REQUIRES(set_.load_mutex_);
-  void publish(Item& item, const std::shared_ptr<Target>& target)
-      REQUIRES(set_.load_mutex_);
+  // What the set takes over; nothing of it can be seen before.
+  struct Ready {
+    std::map<std::string, DeviceSet::Member> members;
+    std::map<std::string, std::shared_ptr<Device>> devices;
+    std::vector<Event> events;
+  };
+  void make_ready(Item& item, Ready& ready);
+  void join_families(const Ready& ready) REQUIRES(set_.load_mutex_);
   void refuse_foreign_content(const Item& item) const;
   std::shared_ptr<Target> make_target(Item& item);
   [[noreturn]] void fail_writing(const Item& item,
                                  const std::string& why) const;
 
   DeviceSet& set_;
-  std::vector<Item> items_;  // origins first
+  std::vector<Item> items_;  // in the order of preparation_rank()
   std::vector<const Item*> initialised_;
   bool is_live_ = false;
 };

@@ -103,9 +103,13 @@ void Session::run() {
 }
 
 Session::UnmountResult Session::unmount() {
+  // Somebody was faster.
+  if (is_dead()) return UnmountResult::done;
   if (!is_on_top()) {
     log_message(Severity::error,
-                mount_point_ + ": something else is mounted over it");
+                mount_point_ +
+                    " does not show this mount: it was unmounted "
+                    "lazily, or something is mounted over it");
     return UnmountResult::failed;
   }
   if (::umount2(mount_point_.c_str(), UMOUNT_NOFOLLOW) == 0)

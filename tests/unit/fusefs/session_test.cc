@@ -338,6 +338,35 @@ TEST_F(RealMount, unmount_from_inside_ends_the_loop) {
   EXPECT_FALSE(is_mounted());
 }
 
+TEST_F(RealMount, unmount_of_what_is_unmounted_is_done) {
+  start();
+  ASSERT_EQ(umount2(mount_point_.c_str(), 0), 0);
+
+  EXPECT_EQ(session_->unmount(), Session::UnmountResult::done);
+}
+
+TEST_F(RealMount, unmount_of_what_was_detached_in_use_fails) {
+  start();
+  const UniqueFd disk = open_disk();
+  ASSERT_EQ(umount2(mount_point_.c_str(), MNT_DETACH), 0);
+
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(session_->unmount(), Session::UnmountResult::failed);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("unmounted lazily"),
+            std::string::npos);
+  EXPECT_EQ(pwrite(disk.get(), "x", 1, 0), 1);
+}
+
+TEST_F(RealMount, aborted_mount_ends_the_loop_and_goes_away) {
+  start();
+  const UniqueFd disk = open_disk();
+
+  umount2(mount_point_.c_str(), MNT_FORCE);
+  join();
+
+  EXPECT_FALSE(is_mounted());
+}
+
 TEST_F(RealMount, unmount_of_a_used_mount_is_busy_and_changes_nothing) {
   start();
   const UniqueFd disk = open_disk();
@@ -354,7 +383,7 @@ TEST_F(RealMount, what_covers_the_mount_is_left_alone) {
 
   testing::internal::CaptureStderr();
   EXPECT_EQ(session_->unmount(), Session::UnmountResult::failed);
-  EXPECT_NE(testing::internal::GetCapturedStderr().find("mounted over it"),
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("is mounted over it"),
             std::string::npos);
 
   EXPECT_EQ(mounted_at(read_mount_table(), mount_point_)->type, "tmpfs");

@@ -6,8 +6,8 @@
 # the real kernel's opinion of the same two files.
 #
 # SNAPFS_SEED replays a run; it is printed first.
-. "$(dirname "${BASH_SOURCE[0]}")/../mount/lib.sh"
 kernel_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$kernel_dir/../mount/lib.sh"
 seed=${SNAPFS_SEED:-$RANDOM}
 echo "SNAPFS_SEED=$seed"
 

@@ -253,8 +253,9 @@ for tool in losetup findmnt numfmt setpriv; do
 done
 SNAPFS=$(realpath "${SNAPFS:?the snapfs program}")
 TEST_IO=$(realpath "${TEST_IO:?the test_io program}")
-here=$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)
-export here
+# The directory of the test's script.
+# shellcheck disable=SC2034  # for the tests
+here=$(cd "$(dirname "${BASH_SOURCE[-1]}")" && pwd)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-test.XXXXXX")
 work=$(realpath "$work")

@@ -5,11 +5,19 @@
 # do with it what root can; root's files stay out of reach.
 . "$(dirname "$0")/lib.sh"
 command -v fusermount3 >/dev/null || skip "needs fusermount3"
+command -v unshare >/dev/null || skip "needs unshare"
+
+# Below, in a mount namespace of the test's own, where everybody may open
+# /dev/fuse: udev sees to that on Debian, but not in every container.
+if [ "${1:-}" != inside ]; then
+  unshare --mount --propagation private bash "$here/${0##*/}" inside
+  exit 0
+fi
 as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-as_user test -w /dev/fuse || {
-  # Debian's udev rule gives everybody access; a container may not have it.
-  as_user test -r /dev/fuse || skip "/dev/fuse is root's alone"
-}
+mkdir dev
+mount -t tmpfs none dev
+mknod -m 666 dev/fuse c 10 229
+mount --bind dev/fuse /dev/fuse
 
 mkdir -m 777 user
 stamped user/origin.img 2M

@@ -62,7 +62,7 @@ refused second-origin "" "origin.img" "base" \
 refused directory "" "directory.yaml:3:" \
   <<<"$(snapshot_table base "$work/tables.d")"
 # Of two documents none is taken, not even its COW file is made.
-refused half "" "half.yaml:9:" <<EOF
+refused half "" "half.yaml:7:" "origin" <<EOF
 ---
 name: good
 target: snapshot
@@ -88,9 +88,10 @@ snapshot_table base "$work/free.cow" "chunk_size: 8" >$tables/fresh.yaml
 [ -f mnt/fresh ] || fail "not loaded: $(cat mnt/.control/errors)"
 [ ! -e $tables/fresh.rejected ] || fail "the rejected text is still there"
 
-# Names that no device can have.
-for name in .hidden.yaml x.next.yaml "a b.yaml" "-x.yaml"; do
-  must_fail cp new "$tables/$name"
+# Names that no device can have: refused, or an editor's file without effect.
+for name in .hidden.yaml x.next.yaml "a b.yaml" -x.yaml x.rejected x.yaml~; do
+  ! cp tables.d/base.yaml "$tables/$name" 2>error.log || rm "$tables/$name"
+  eq "$(ls -A mnt)" $'base\nfresh\nlive' "the devices, after a table $name"
 done
 must_fail mkdir $tables/directory
 

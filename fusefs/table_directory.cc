@@ -401,7 +401,8 @@ void TableDirectory::rename_scratch(const std::string& from,
   int error = node->text().empty()
                   ? loader_.refuse(name.device, "the table is empty")
                   : take_locked(name.device, node->text());
-  if (error != 0) refuse(error);
+  // From rename(2), ENOENT would say that the file to be renamed is missing.
+  if (error != 0) refuse(error == ENOENT ? EBADMSG : error);
   MutexLock lock(names_mutex_);
   scratch_.erase(from);
 }

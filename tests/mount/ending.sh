@@ -74,6 +74,11 @@ wait_until 10 gone "$daemon"
 mount_snapfs tables.d mnt
 check "after SIGTERM with a file open, and umount"
 write_both conv=notrunc,fsync
+# A chunk that only the snapshot has written: its record is new as well.
+for file in mnt/snap snap.expected; do
+  dd if=data of="$file" bs=512 skip=3000 seek=3000 count=100 \
+    conv=notrunc,fsync status=none
+done
 kill -KILL "$daemon"
 wait_until 10 gone "$daemon"
 must_fail stat mnt/snap

@@ -3,7 +3,7 @@
 #
 # kernel_reads_ours.sh CHUNK_SECTORS: random writes through a mounted snapshot
 # and its origin leave a COW that the kernel loads with the same status line
-# and the same content. The lists are long enough to cross areas where the
+# and the same content, also after zeroing. The lists are long enough to cross areas where the
 # origin has chunks enough.
 . "$(dirname "$0")/lib.sh"
 chunk=${1:?chunk size in sectors}
@@ -15,8 +15,12 @@ for round in 1 2 3; do
   start P "$chunk"
   "$TEST_IO" replay mnt/snap mnt/origin "${how[round - 1]}" <ops.list
   report_ours >ours
-  unmount mnt
   check_content ops.list "$chunk"
+  "$TEST_IO" fallocate mnt/snap zero 1000000 300000 >/dev/null
+  "$TEST_IO" fallocate mnt/snap punch 2097152 131072 >/dev/null
+  "$TEST_IO" fallocate mnt/origin zero 123456 234567 >/dev/null
+  report_ours >ours
+  unmount mnt
   kernel_agrees P "$chunk" "round $round"
 done
 

@@ -151,18 +151,14 @@ loops_on() {
     awk -v below="$work/" 'index($2, below) == 1 { print $1 }'
 }
 
-# Processes that have something of $work open, or were started with it.
+# Processes that were started with something of $work, or have it open. The
+# pattern reaches grep through a pipe so that grep does not find itself.
 processes_of() {
-  local pid
-  for pid in /proc/[0-9]*; do
-    pid=${pid#/proc/}
-    case $pid in "$$" | "$BASHPID") continue ;; esac
-    if grep -qsF "$work" "/proc/$pid/cmdline" ||
-      find "/proc/$pid/fd" "/proc/$pid/cwd" -lname "$work/*" 2>/dev/null |
-      grep -q .; then
-      echo "$pid"
-    fi
-  done
+  {
+    grep -lsF -f <(echo "$work") /proc/[0-9]*/cmdline || true
+    find /proc/[0-9]*/fd /proc/[0-9]*/cwd -maxdepth 1 -lname "$work/*" \
+      2>/dev/null || true
+  } | cut -d/ -f3 | sort -un | grep -vx "$$" || true
 }
 
 locks_in() {

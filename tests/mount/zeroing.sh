@@ -7,9 +7,9 @@
 . "$(dirname "$0")/lib.sh"
 direct=${1:-on}
 
-stamped origin.img 16M
+stamped origin.img 4M
 cp origin.img reference.img
-truncate -s 24M plain.cow zeroes.cow sibling.cow
+truncate -s 8M plain.cow zeroes.cow sibling.cow
 mkdir tables.d
 origin_table "$work/origin.img" >tables.d/base.yaml
 snapshot_table base "$work/sibling.cow" >tables.d/sibling.yaml
@@ -37,6 +37,25 @@ check_holes() {
   same sparse.copy "$1" "a sparse copy of $1"
 }
 
+# Holes of an origin are holes, until there is something in them.
+truncate -s 4M sparse.img
+dd if=reference.img of=sparse.img bs=64k skip=16 seek=16 count=16 conv=notrunc \
+  status=none
+truncate -s 8M sparse.cow
+origin_table "$work/sparse.img" >mnt/.control/tables/sparse.yaml
+snapshot_table sparse "$work/sparse.cow" "chunk_size: 64KiB" \
+  >mnt/.control/tables/over.yaml
+shape=$'hole 0 1048576\ndata 1048576 1048576\nhole 2097152 2097152'
+eq "$("$TEST_IO" extents mnt/sparse)" "$shape" "extents of a sparse origin"
+eq "$("$TEST_IO" extents mnt/over)" "$shape" "extents of its snapshot"
+"$TEST_IO" stamp 65536 1 | dd of=mnt/over bs=64k seek=40 conv=notrunc status=none
+"$TEST_IO" stamp 65536 1 | dd of=mnt/sparse bs=64k conv=notrunc status=none
+for name in sparse over; do check_holes mnt/$name; done
+contains "$("$TEST_IO" extents mnt/over)" "data 2621440 65536" \
+  "extents of a snapshot that was written"
+contains "$("$TEST_IO" extents mnt/sparse)" "data 0 65536" \
+  "extents of an origin that was written"
+
 # fallocate: 0 means zeroes, EOPNOTSUPP means that nothing happened. Ranges in
 # bytes: whole chunks, parts of chunks, single sectors, odd bytes.
 check_fallocate() {
@@ -55,13 +74,13 @@ check_fallocate() {
 }
 ranges="zero 0 65536
 zero 1049088 2560
-zero 3000000 12345
-zero 4194304 1048576
+zero 700000 12345
+zero 2097152 524288
 punch 131072 131072
-punch 4194304 65536
-punch 6291968 512
-punch 7000001 1
-zero 16776704 512"
+punch 2097152 65536
+punch 3146240 512
+punch 3500001 1
+zero 4193792 512"
 check_fallocate plain <<<"$ranges"
 check_fallocate zeroes <<<"$ranges"
 same mnt/base reference.img "the origin after its snapshots were zeroed"
@@ -69,8 +88,8 @@ check_fallocate base <<<"$ranges"
 same mnt/sibling reference.img "a snapshot after the origin was zeroed"
 
 # Where dm would discard, the discard works: chunks with an exception.
-"$TEST_IO" mmap-stamp mnt/zeroes 8388608 1048576 9
-eq "$("$TEST_IO" fallocate mnt/zeroes punch 8388608 1048576)" 0 \
+"$TEST_IO" mmap-stamp mnt/zeroes 3145728 524288 9
+eq "$("$TEST_IO" fallocate mnt/zeroes punch 3145728 524288)" 0 \
   "discard of chunks that have an exception, with discard_zeroes_cow"
 eq "$("$TEST_IO" fallocate mnt/plain collapse 0 4096)" EOPNOTSUPP \
   "FALLOC_FL_COLLAPSE_RANGE"
@@ -87,12 +106,12 @@ for name in plain zeroes base; do
     put_zeroes expected.img "$offset" "$size"
     same <(dd if="$loop" bs=1M iflag=direct status=none) expected.img \
       "$loop on $name after blkdiscard -z"
-  done <<<"0 1048576
-    2097664 512
-    3145728 4194304"
-  blkdiscard -o 8388608 -l 1048576 "$loop" || true
-  if cmp -s -n 1048576 -i 8388608:0 "mnt/$name" /dev/zero; then
-    put_zeroes expected.img 8388608 1048576
+  done <<<"0 524288
+    1049088 512
+    1572864 1048576"
+  blkdiscard -o 3145728 -l 524288 "$loop" || true
+  if cmp -s -n 524288 -i 3145728:0 "mnt/$name" /dev/zero; then
+    put_zeroes expected.img 3145728 524288
   fi
   same "mnt/$name" expected.img "$name after blkdiscard"
   check_holes "mnt/$name"

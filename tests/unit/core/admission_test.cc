@@ -20,8 +20,8 @@ class Request : public Parked {
       : order_(order), number_(number) {}
 
   void wake() override {
-    ++wakes_;
     if (order_ != nullptr) order_->push_back(number_);
+    ++wakes_;  // last: its owner may end it now
   }
   unsigned wakes() const { return wakes_; }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "fusefs/kernel_order.h"
 
 // From 3.17 on libfuse knows all flags of the protocol by itself.
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
@@ -137,16 +138,19 @@ std::vector<std::byte> gather(const iovec* parts, int count) {
 // unwinds through here.
 ssize_t read_request(int fd, void* buffer, std::size_t size, void*) {
   const ssize_t count = ::read(fd, buffer, size);
+  after_request();
   if (handshake && count > 0)
     note_init_request(buffer, static_cast<std::size_t>(count));
   return count;
 }
 
 ssize_t write_reply(int fd, iovec* parts, int count, void*) {
-  // Not by writev(3): sanitizers look at the parts when it has returned. By
-  // then the asker has its answer, and may have closed the file they are in.
-  if (!handshake || handshake->unique == 0)
+  if (!handshake || handshake->unique == 0) {
+    before_answer();
+    // Not by writev(3): sanitizers look at the parts when it has returned. By
+    // then the asker has its answer, and may have closed the file they are in.
     return ::syscall(SYS_writev, fd, parts, count);
+  }
   std::vector<std::byte> reply = gather(parts, count);
   const bool completed = complete_init_reply(reply);
   const ssize_t written = ::write(fd, reply.data(), reply.size());

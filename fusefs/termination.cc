@@ -17,8 +17,9 @@ std::string name_of(int signal) {
 }  // namespace
 
 void Termination::asked(int signal) {
-  const std::vector<std::string> open = actions_.open_devices();
-  if (open.empty() && actions_.unmount()) {
+  // The kernel knows first whether a file is open: it closes at once, and tells
+  // the file system afterwards.
+  if (actions_.unmount()) {
     log_message(Severity::notice, name_of(signal) + ": unmounted");
     return;
   }
@@ -30,6 +31,7 @@ void Termination::asked(int signal) {
     return;
   }
   asked_before_ = true;
+  const std::vector<std::string> open = actions_.open_devices();
   actions_.flush();
   log_message(Severity::warning,
               name_of(signal) +

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
 //
-// What SIGTERM and SIGINT do. With no device file open: unmount. With one open
-// (a loop device, a file system mounted on it): make everything durable, name
-// the users in the log and go on serving. The next signal ends the mount
+// What SIGTERM and SIGINT do. If nothing uses the mount: unmount. If something
+// does (a loop device, a file system mounted on it): make everything durable,
+// name the users in the log and go on serving. The next signal ends the mount
 // whatever is open. Called by one thread, the signal thread.
 //
-//   asked before   device files    mount point   then
-//   no             none open       free          unmounted
-//   no             none open       in use        logged, serving
-//   no             open            -             flushed, logged, serving
-//   yes            none open       free          unmounted
-//   yes            anything else                 ended
+//   asked before   mount     then
+//   no             free      unmounted
+//   no             in use    flushed, logged, serving
+//   yes            free      unmounted
+//   yes            in use    ended
 #pragma once
 
 #include <functional>

@@ -49,18 +49,18 @@ TEST(Termination, idle_mount_is_unmounted) {
 }
 
 TEST(Termination, open_device_is_flushed_and_served_on) {
-  FakeMount mount{.open = {"disk", "vm"}};
+  FakeMount mount{.open = {"disk", "vm"}, .busy = true};
   Termination termination(mount.actions());
 
   const std::string log = log_of([&] { termination.asked(SIGINT); });
 
-  EXPECT_EQ(mount.done, "flush disk vm ");
+  EXPECT_EQ(mount.done, "busy flush disk vm ");
   EXPECT_NE(log.find("SIGINT: everything is written"), std::string::npos)
       << log;
 }
 
 TEST(Termination, second_signal_ends_an_open_mount) {
-  FakeMount mount{.open = {"disk"}};
+  FakeMount mount{.open = {"disk"}, .busy = true};
   Termination termination(mount.actions());
 
   log_of([&] {
@@ -69,16 +69,27 @@ TEST(Termination, second_signal_ends_an_open_mount) {
     termination.asked(SIGTERM);
   });
 
-  EXPECT_EQ(mount.done, "flush end ");
+  EXPECT_EQ(mount.done, "busy flush end ");
+}
+
+// The kernel has closed the file, and will tell later.
+TEST(Termination, file_that_has_just_been_closed_does_not_keep_the_mount) {
+  FakeMount mount{.open = {"disk"}};
+  Termination termination(mount.actions());
+
+  log_of([&] { termination.asked(SIGTERM); });
+
+  EXPECT_EQ(mount.done, "unmount ");
 }
 
 TEST(Termination, second_signal_unmounts_if_the_devices_were_closed) {
-  FakeMount mount{.open = {"disk"}};
+  FakeMount mount{.open = {"disk"}, .busy = true};
   Termination termination(mount.actions());
 
   log_of([&] {
     termination.asked(SIGTERM);
     mount.open.clear();
+    mount.busy = false;
     mount.done.clear();
     termination.asked(SIGTERM);
   });

@@ -22,7 +22,16 @@ skip() { echo "skipped: $*"; exit 77; }
 
 fail() {
   echo "FAILED: $*" >&2
+  calls
   exit 1
+}
+
+# Where we are, innermost first, without this function and its caller.
+calls() {
+  local i
+  for ((i = 2; i < ${#FUNCNAME[@]}; ++i)); do
+    echo "  ${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]} in ${FUNCNAME[i]}" >&2
+  done
 }
 
 # --- comparing --------------------------------------------------------------
@@ -233,12 +242,9 @@ at_end() {
 }
 
 trace() {
-  local i
   [ "$BASH_SUBSHELL" -eq 0 ] || return 0
-  echo "FAILED with status $1 at:" >&2
-  for ((i = 1; i < ${#FUNCNAME[@]}; ++i)); do
-    echo "  ${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]}: ${FUNCNAME[i]}" >&2
-  done
+  echo "FAILED: status $1" >&2
+  calls
 }
 
 [ "$(id -u)" -eq 0 ] || skip "needs root"

@@ -2,10 +2,15 @@
 #include "fusefs/device_catalog.h"
 
 #include <cerrno>
+#include <chrono>
 
 #include "core/error.h"
 
 namespace snapfs {
+
+namespace {
+constexpr std::chrono::milliseconds kReleasePatience{200};
+}
 
 std::shared_ptr<DeviceNode> DeviceCatalog::node_of(
     const std::shared_ptr<Device>& device) {
@@ -48,6 +53,21 @@ void DeviceCatalog::open(DeviceNode& node) {
   MutexLock lock(mutex_);
   if (hidden_.contains(node.device().name()) || !node.device().try_open()) {
     refuse(ESTALE);
+  }
+}
+
+void DeviceCatalog::close(DeviceNode& node) noexcept {
+  MutexLock lock(mutex_);
+  node.device().closed();
+  closed_.notify_all();
+}
+
+void DeviceCatalog::wait_for_release(const std::string& name) {
+  auto deadline = std::chrono::steady_clock::now() + kReleasePatience;
+  MutexLock lock(mutex_);
+  std::shared_ptr<Device> device = devices_.find(name);
+  while (device != nullptr && device->open_count() != 0) {
+    if (closed_.wait_until(mutex_, deadline) == std::cv_status::timeout) return;
   }
 }
 

@@ -27,10 +27,15 @@ class DeviceCatalog {
   // Ordered by name.
   std::vector<std::shared_ptr<DeviceNode>> list() EXCLUDES(mutex_);
 
-  // Counts a user of the device's file, who has to call device().closed().
-  // Throws std::system_error(ESTALE) if the device is going or gone: the kernel
-  // looks the name up again then.
+  // Counts a user of the device's file, who has to call close(). Throws
+  // std::system_error(ESTALE) if the device is going or gone: the kernel looks
+  // the name up again then.
   void open(DeviceNode& node) EXCLUDES(mutex_);
+  void close(DeviceNode& node) noexcept EXCLUDES(mutex_);
+
+  // Waits a moment for those who have closed the device's file already: the
+  // kernel lets close(2) return before it tells us.
+  void wait_for_release(const std::string& name) EXCLUDES(mutex_);
 
   // Takes the device out of the tree; it lives on. Throws
   // std::system_error(Errc::busy) if it is open.
@@ -44,6 +49,7 @@ class DeviceCatalog {
   TreeContext& context_;
   DeviceSet& devices_;
   Mutex mutex_;
+  CondVar closed_;
   std::map<std::string, std::shared_ptr<DeviceNode>> nodes_ GUARDED_BY(mutex_);
   std::set<std::string> hidden_ GUARDED_BY(mutex_);
 };

@@ -32,7 +32,7 @@ class DeviceHandle : public Handle {
   DeviceHandle(std::shared_ptr<DeviceNode> node, bool writes,
                uint32_t open_flags)
       : node_(std::move(node)), writes_(writes), open_flags_(open_flags) {}
-  ~DeviceHandle() override { node_->device().closed(); }
+  ~DeviceHandle() override { node_->closed(); }
 
   uint32_t open_flags() const override { return open_flags_; }
 
@@ -115,6 +115,8 @@ DeviceOutcome DeviceNode::carry_out(Target& target, DeviceRequest& request) {
   return outcome;
 }
 
+void DeviceNode::closed() noexcept { catalog_.close(*this); }
+
 bool DeviceNode::is_read_only() const {
   std::shared_ptr<Target> target = device_->live();
   return context_.options.read_only ||
@@ -157,7 +159,7 @@ std::unique_ptr<Handle> DeviceNode::open(const Caller&, int flags) {
   try {
     return std::make_unique<DeviceHandle>(self, writes, open_flags(flags));
   } catch (...) {
-    device_->closed();
+    closed();
     throw;
   }
 }

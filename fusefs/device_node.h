@@ -38,6 +38,9 @@ class DeviceNode : public Node {
   // As the function of that name; also keeps what stat(2) tells.
   DeviceOutcome carry_out(Target& target, DeviceRequest& request);
 
+  // The end of an open file, see DeviceCatalog::open().
+  void closed() noexcept;
+
   // Nothing has been written since the last flush.
   bool is_clean() const { return mark_.is_clean(); }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// Open files by number. The kernel gets the number and never a pointer. Looking
-// one up takes no lock: the kernel releases a handle only after every other
-// request on it has been answered. Thread-safe.
+// Open files by number. The kernel gets the number and never a pointer. A
+// request holds its handle while it is at work: the reader of an answer may
+// close the file before the thread that sent it has come back. Thread-safe;
+// each number has a lock of its own.
 #pragma once
 
 #include <array>
@@ -22,21 +23,30 @@ class HandleTable {
   ~HandleTable();
 
   // Throws std::system_error(ENFILE) when a million are open.
-  uint64_t add(std::unique_ptr<Handle> handle) EXCLUDES(mutex_);
+  uint64_t add(std::shared_ptr<Handle> handle) EXCLUDES(mutex_);
 
   // REQUIRES: the number is one of add() and has not been taken.
-  Handle& at(uint64_t number) const noexcept;
-  std::unique_ptr<Handle> take(uint64_t number) noexcept EXCLUDES(mutex_);
+  std::shared_ptr<Handle> get(uint64_t number) noexcept;
+  std::shared_ptr<Handle> take(uint64_t number) noexcept EXCLUDES(mutex_);
 
  private:
   static constexpr std::size_t kPerBlock = 1024;
   static constexpr std::size_t kBlocks = 1024;
-  using Block = std::array<std::unique_ptr<Handle>, kPerBlock>;
+
+  struct Slot {
+    Mutex mutex;
+    std::shared_ptr<Handle> handle GUARDED_BY(mutex);
+  };
+  using Block = std::array<Slot, kPerBlock>;
+
+  Slot& slot(uint64_t number) noexcept {
+    return (*blocks_[number / kPerBlock].load())[number % kPerBlock];
+  }
 
   Mutex mutex_;
   std::vector<uint64_t> free_ GUARDED_BY(mutex_);
   uint64_t used_ GUARDED_BY(mutex_) = 0;
-  // Blocks never move and never go, so readers need no lock.
+  // Blocks never move and never go, so finding a slot needs no lock.
   std::array<std::atomic<Block*>, kBlocks> blocks_{};
 };
 

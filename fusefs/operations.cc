@@ -82,7 +82,7 @@ void do_release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
 void do_read(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset,
              fuse_file_info* info) noexcept {
   serve(request, [&](Tree& tree, Reply& reply) {
-    tree.handle(*info).read(reply, bytes(offset), size, info->flags);
+    tree.handle(*info)->read(reply, bytes(offset), size, info->flags);
   });
 }
 
@@ -90,33 +90,33 @@ void do_write(fuse_req_t request, fuse_ino_t, const char* data,
               std::size_t size, off_t offset, fuse_file_info* info) noexcept {
   serve(request, [&](Tree& tree, Reply& reply) {
     std::span<const char> span(data, size);
-    tree.handle(*info).write(reply, bytes(offset), std::as_bytes(span),
-                             info->flags);
+    tree.handle(*info)->write(reply, bytes(offset), std::as_bytes(span),
+                              info->flags);
   });
 }
 
 void do_flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
   serve(request,
-        [&](Tree& tree, Reply& reply) { tree.handle(*info).flush(reply); });
+        [&](Tree& tree, Reply& reply) { tree.handle(*info)->flush(reply); });
 }
 
 void do_fsync(fuse_req_t request, fuse_ino_t, int,
               fuse_file_info* info) noexcept {
   serve(request,
-        [&](Tree& tree, Reply& reply) { tree.handle(*info).sync(reply); });
+        [&](Tree& tree, Reply& reply) { tree.handle(*info)->sync(reply); });
 }
 
 void do_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset,
                   off_t length, fuse_file_info* info) noexcept {
   serve(request, [&](Tree& tree, Reply& reply) {
-    tree.handle(*info).allocate(reply, mode, bytes(offset), bytes(length));
+    tree.handle(*info)->allocate(reply, mode, bytes(offset), bytes(length));
   });
 }
 
 void do_lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence,
               fuse_file_info* info) noexcept {
   serve(request, [&](Tree& tree, Reply& reply) {
-    tree.handle(*info).seek(reply, bytes(offset), whence);
+    tree.handle(*info)->seek(reply, bytes(offset), whence);
   });
 }
 
@@ -124,7 +124,7 @@ void do_poll(fuse_req_t request, fuse_ino_t, fuse_file_info* info,
              fuse_pollhandle* poll_handle) noexcept {
   PollHandle owned(poll_handle);
   serve(request, [&](Tree& tree, Reply& reply) {
-    tree.handle(*info).poll(reply, std::move(owned));
+    tree.handle(*info)->poll(reply, std::move(owned));
   });
 }
 

@@ -330,6 +330,7 @@ void TableDirectory::unlink(const std::string& file, const Caller& caller) {
 
 void TableDirectory::unlink_table(const std::string& name, pid_t process) {
   if (devices_.find(name) != nullptr) {
+    catalog_.wait_for_release(name);
     if (only_removes(process)) {
       devices_.remove(name);
     } else {

@@ -153,9 +153,10 @@ void Tree::set_attributes(Reply& reply, uint64_t inode,
                           const struct stat& wanted, int what,
                           const fuse_file_info* info) {
   std::shared_ptr<Node> node = inodes_.find(inode);
-  Handle* open_file = info != nullptr ? &handle(*info) : nullptr;
+  std::shared_ptr<Handle> open_file = info != nullptr ? handle(*info) : nullptr;
   if (open_file == nullptr) check_private(reply, *node);
-  node->set_attributes(wanted, what, open_file, caller_of(reply.request()));
+  node->set_attributes(wanted, what, open_file.get(),
+                       caller_of(reply.request()));
   reply.attributes(node->attributes(), node->attribute_timeout());
 }
 

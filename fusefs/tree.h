@@ -30,7 +30,9 @@ class Tree {
   std::vector<std::string> open_devices() const;
   void shut_down();
 
-  Handle& handle(const fuse_file_info& info) { return handles_.at(info.fh); }
+  std::shared_ptr<Handle> handle(const fuse_file_info& info) {
+    return handles_.get(info.fh);
+  }
 
   void lookup(Reply& reply, uint64_t parent, const std::string& name);
   void forget(uint64_t inode, uint64_t lookups) noexcept;

@@ -253,6 +253,20 @@ TEST_F(TableFile, device_that_is_open_cannot_be_removed) {
   EXPECT_EQ(0, ::access(tree().path("snap").c_str(), F_OK));
 }
 
+// The kernel lets close(2) return before it tells the mount.
+TEST_F(TableFile, device_can_be_removed_as_soon_as_it_is_closed) {
+  for (int i = 0; i < 50; ++i) {
+    std::string name = "again" + std::to_string(i);
+    tree().load(name, MountedTree::snapshot_text("/cow2"));
+    UniqueFd fd = open_file(tree().path(name), O_RDONLY);
+    std::string table = tree().table(name + ".yaml");
+    fd.reset();
+    ASSERT_EQ(0, error_of(::unlink(table.c_str()))) << i;
+    in_tables(": > settled; rm settled");  // as does what others do here
+    ASSERT_FALSE(tree().is_live(name));
+  }
+}
+
 TEST_F(TableFile, unlinked_device_is_gone_at_once_and_removed_at_exit) {
   int ends[2];
   ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));

@@ -71,7 +71,7 @@ TYPED_TEST_P(ExceptionStoreContract, a_new_store_is_empty) {
 }
 
 TYPED_TEST_P(ExceptionStoreContract, a_reservation_has_the_chunks_asked_for) {
-  for (uint64_t count : {1, 2, 40, 3}) {
+  for (uint64_t count : {1u, 2u, 40u, 3u}) {
     Reservation reservation = this->reserve(count);
     EXPECT_EQ(this->count_of(reservation), count);
   }
@@ -81,7 +81,7 @@ TYPED_TEST_P(ExceptionStoreContract, no_chunk_is_given_twice) {
   std::set<uint64_t> seen;
   uint64_t last = 0;
 
-  for (uint64_t count : {1, 30, 2, 5, 64}) {
+  for (uint64_t count : {1u, 30u, 2u, 5u, 64u}) {
     for (const ChunkRange& range : this->reserve(count).new_chunks) {
       for (uint64_t chunk = range.first; chunk < range.end(); ++chunk) {
         EXPECT_TRUE(seen.insert(chunk).second) << chunk;

@@ -12,7 +12,7 @@ TEST(ChunkSize, powers_of_two_up_to_a_gibibyte_are_valid) {
     EXPECT_EQ(ChunkSize(sectors).sectors(), sectors);
     EXPECT_EQ(ChunkSize(sectors).bytes(), sectors * 512);
   }
-  for (uint64_t sectors : {0, 3, 12, 1 << 22}) {
+  for (uint64_t sectors : {0u, 3u, 12u, 1u << 22}) {
     EXPECT_FALSE(ChunkSize::is_valid(sectors)) << sectors;
   }
 }

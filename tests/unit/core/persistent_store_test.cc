@@ -272,7 +272,7 @@ TEST(PersistentStore, a_reload_gives_back_every_exception) {
   const uint64_t seed = random_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
-  for (uint64_t sectors : {1, 8, 32}) {
+  for (uint64_t sectors : {1u, 8u, 32u}) {
     auto cow = cow_of(3000 * sectors);
     std::vector<uint64_t> old_chunks(2500);
     for (size_t i = 0; i < old_chunks.size(); ++i) old_chunks[i] = 3 * i;
@@ -652,9 +652,11 @@ TEST_F(CommitGroup, an_incomplete_reservation_holds_up_those_behind_it) {
   auto copying = store_->reserve(1);
   ASSERT_TRUE(copying.has_value());
   uint64_t behind = add(*store_, 7);
+  counting_->reset_counts();
   commit_in_a_thread(done);
   give_others_time();
   EXPECT_FALSE(done);
+  EXPECT_EQ(counting_->counts().barriers(), 0u) << "it waits, it does not try";
   EXPECT_FALSE(store_->is_durable(behind));
 
   store_->hand_in(*copying, {{3, copying->new_chunks.front().first, 1}});

@@ -470,7 +470,7 @@ TEST_F(TableLoadTest, a_persistent_store_is_not_taken_for_a_transient_one) {
 TEST_F(TableLoadTest, bad_chunk_sizes_are_refused) {
   const std::string place = "s.yaml:4:13: ";
   for (StoreType type : {StoreType::persistent, StoreType::transient}) {
-    for (uint64_t size : {3, 7, 12, (1 << 21) + 1}) {
+    for (uint64_t size : {3u, 7u, 12u, (1u << 21) + 1}) {
       expect_refused({kBase, snapshot("s", "/cow", size, type)},
                      place + "Chunk size is not a power of 2", EINVAL);
     }
@@ -504,7 +504,7 @@ TEST_F(TableLoadTest, a_transient_store_needs_a_chunk_size) {
 }
 
 TEST_F(TableLoadTest, a_device_without_room_for_a_store_is_refused) {
-  for (uint64_t sector_count : {0, 1, 15}) {
+  for (uint64_t sector_count : {0u, 1u, 15u}) {
     add("/cow", sector_count);
     expect_refused({kBase, snapshot("s", "/cow")},
                    "s.yaml:3:6: /cow is too small: a store with chunks of 8 "

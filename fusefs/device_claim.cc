@@ -179,6 +179,10 @@ template <typename Attempt>
 void ClaimRegistry::wait_for(const FoundDevice& device, Attempt attempt) const {
   const ClaimPatience& patience = options_.patience;
   const Clock::time_point start = Clock::now();
+  // Who lets go between the attempt and the look at the holder leaves an
+  // unknown one behind, so patience with others begins when the last snapfs
+  // that is ending has been seen.
+  Clock::time_point last_ending = start;
   bool noticed = false;
   for (;;) {
     if (attempt()) return;
@@ -188,8 +192,11 @@ void ClaimRegistry::wait_for(const FoundDevice& device, Attempt attempt) const {
       refuse_in_use(device.path, holder.text);
     }
     bool is_ending = holder.kind == Holder::Kind::ending_snapfs;
-    auto waited = Clock::now() - start;
-    if (waited >= (is_ending ? patience.ending : patience.other)) {
+    const Clock::time_point now = Clock::now();
+    if (is_ending) last_ending = now;
+    auto waited = now - start;
+    if (is_ending ? waited >= patience.ending
+                  : now - last_ending >= patience.other) {
       refuse_in_use(device.path, holder.text);
     }
     if (is_ending && !noticed && waited >= patience.notice) {

@@ -92,8 +92,6 @@ void fail_each_allocation(const Request& request, const Check& check) {
   for (bool has_failed = true; has_failed; ++skip) {
     SCOPED_TRACE("allocation " + std::to_string(skip));
     Rig rig;
-    // A thread's copy buffer is there.
-    rig.write("base", 256, 64, kNew);
     try {
       FailingAllocation failing(skip);
       try {

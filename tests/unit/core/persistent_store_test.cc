@@ -584,10 +584,13 @@ class CommitGroup : public testing::Test {
   }
 
   void commit_in_a_thread(std::atomic<bool>& done) {
-    threads_.emplace_back([this, &done] {
+    std::atomic<bool> has_begun{false};
+    threads_.emplace_back([this, &done, &has_begun] {
+      has_begun = true;
       store_->commit();
       done = true;
     });
+    eventually([&] { return has_begun.load(); });
   }
 
   static void give_others_time() {

@@ -73,7 +73,7 @@ std::string EventLog::line(const std::string& kind, const std::string& device,
 void EventLog::on_event(const Event& event) {
   std::string rest =
       rest_of_line(to_string(event.kind), event.device, event.text);
-  std::vector<std::function<void()>> callbacks;
+  std::vector<std::function<void(const Event&)>> callbacks;
   {
     MutexLock lock(mutex_);
     stream_ += line(to_string(event.kind), event.device, event.text);
@@ -86,7 +86,8 @@ void EventLog::on_event(const Event& event) {
     callbacks = callbacks_;
   }
   log_(is_error(event.kind), rest);
-  for (const std::function<void()>& callback : callbacks) callback();
+  for (const std::function<void(const Event&)>& callback : callbacks)
+    callback(event);
 }
 
 void EventLog::add_error(const std::string& text) {
@@ -150,7 +151,7 @@ uint64_t EventLog::lines_before(uint64_t offset) const {
          static_cast<uint64_t>(std::count(stream_.begin(), cut, '\n'));
 }
 
-void EventLog::subscribe(std::function<void()> callback) {
+void EventLog::subscribe(std::function<void(const Event&)> callback) {
   MutexLock lock(mutex_);
   callbacks_.push_back(std::move(callback));
 }

@@ -59,10 +59,11 @@ class EventLog : public EventSink {
   // REQUIRES: oldest() <= offset <= end(); else that of the nearest of these.
   uint64_t lines_before(uint64_t offset) const EXCLUDES(mutex_);
 
-  // Calls `callback` after every new event, outside the log's lock, but inside
-  // whatever the reporter holds: it must not block or report. There is no way
-  // to unsubscribe: what it uses must outlive the last event.
-  void subscribe(std::function<void()> callback) EXCLUDES(mutex_);
+  // Calls `callback` with every new event, after it can be read, outside the
+  // log's lock, but inside whatever the reporter holds: it must not block or
+  // report. There is no way to unsubscribe: what it uses must outlive the last
+  // event.
+  void subscribe(std::function<void(const Event&)> callback) EXCLUDES(mutex_);
 
  private:
   uint64_t end_locked() const REQUIRES(mutex_);
@@ -75,7 +76,7 @@ class EventLog : public EventSink {
   uint64_t stream_begin_ GUARDED_BY(mutex_) = 0;
   uint64_t dropped_lines_ GUARDED_BY(mutex_) = 0;
   std::string errors_ GUARDED_BY(mutex_);
-  std::vector<std::function<void()>> callbacks_ GUARDED_BY(mutex_);
+  std::vector<std::function<void(const Event&)>> callbacks_ GUARDED_BY(mutex_);
 };
 
 }  // namespace snapfs

@@ -72,13 +72,20 @@ Tree::Tree(DeviceSet& devices, EventLog& events, Filesystem::Options options)
       devices_(devices),
       catalog_(context_, devices_),
       hub_(std::make_shared<EventHub>(context_)),
-      tables_(std::make_shared<TableDirectory>(context_, catalog_, devices_)) {
+      tables_(std::make_shared<TableDirectory>(context_, catalog_, devices_)),
+      cache_dropper_(std::make_shared<CacheDropper>(
+          [this](const std::string& device) { drop_cache(device); })) {
   std::shared_ptr<Node> control =
       make_control(context_, catalog_, tables_, hub_);
   inodes_.pin(std::make_shared<RootDirectory>(context_, catalog_, control));
-  events.subscribe([weak = std::weak_ptr<EventHub>(hub_)] {
+  events.subscribe([weak = std::weak_ptr<EventHub>(hub_)](const Event&) {
     if (std::shared_ptr<EventHub> hub = weak.lock()) hub->notify();
   });
+  events.subscribe(
+      [weak = std::weak_ptr<CacheDropper>(cache_dropper_)](const Event& event) {
+        if (event.kind != EventKind::invalid) return;
+        if (auto dropper = weak.lock()) dropper->add(event.device);
+      });
 }
 
 Tree::~Tree() {
@@ -103,6 +110,17 @@ void Tree::shut_down() {
   }
   hub_->notify();
   context_.pool.wait_idle();
+  // What it may be waiting for has been answered. The session will go next.
+  cache_dropper_->stop();
+}
+
+void Tree::drop_cache(const std::string& device) noexcept {
+  std::shared_ptr<DeviceNode> node = catalog_.find(device);
+  fuse_session* session = context_.session;
+  if (node == nullptr || session == nullptr) return;
+  // All of it. Fails if the kernel does not know the file: nothing is cached.
+  static_cast<void>(
+      fuse_lowlevel_notify_inval_inode(session, node->inode(), 0, 0));
 }
 
 // Whatever the kernel's permission checks are, control files are for the

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/device_set.h"
+#include "fusefs/cache_dropper.h"
 #include "fusefs/device_catalog.h"
 #include "fusefs/events_node.h"
 #include "fusefs/handle_table.h"
@@ -52,6 +53,8 @@ class Tree {
   void statistics(Reply& reply);
 
  private:
+  void drop_cache(const std::string& device) noexcept;
+
   // The node, if the sender of the request may use it.
   std::shared_ptr<Node> node_for(Reply& reply, uint64_t inode) const;
   void check_private(Reply& reply, const Node& node) const;
@@ -62,6 +65,7 @@ class Tree {
   DeviceCatalog catalog_;
   const std::shared_ptr<EventHub> hub_;
   const std::shared_ptr<TableDirectory> tables_;
+  const std::shared_ptr<CacheDropper> cache_dropper_;
   Inodes inodes_;
   HandleTable handles_;
 };

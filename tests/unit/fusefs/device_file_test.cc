@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdlib>
 #include <memory>
+#include <vector>
 
 #include "tests/unit/fusefs/mounted_tree.h"
 
@@ -294,6 +295,28 @@ TEST_P(MappedFile, shared_mapping_and_descriptor_agree) {
   char read = '?';
   ASSERT_EQ(1, ::pread(fd.get(), &read, 1, 9000));
   EXPECT_EQ('x', read);
+  ::munmap(memory, 1 << 16);
+}
+
+// What was mapped and read before is not shown any longer.
+TEST_P(MappedFile, mapping_of_an_invalid_snapshot_fails_as_reads_do) {
+  tree_->add_device("/small", std::make_shared<MemoryDevice>(32768, "/small"));
+  tree_->load("small", MountedTree::snapshot_text("/small"));
+  UniqueFd fd = open_file(tree_->path("small"), O_RDONLY);
+  void* memory = ::mmap(nullptr, 1 << 16, PROT_READ, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(MAP_FAILED, memory) << std::strerror(errno);
+  const volatile char* bytes = static_cast<const volatile char*>(memory);
+  ASSERT_EQ('\0', bytes[0]);
+  UniqueFd base = open_file(tree_->path("base"), O_RDWR);
+  std::vector<char> data(1 << 20, 'f');
+  ASSERT_EQ(1 << 20, ::pwrite(base.get(), data.data(), data.size(), 0));
+  char byte;
+  EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 1 << 20)));
+  // Touching the page would be SIGBUS; the kernel's own access is EFAULT.
+  UniqueFd out(::memfd_create("page", MFD_CLOEXEC));
+  eventually(
+      [&] { return error_of(::pwrite(out.get(), memory, 1, 0)) == EFAULT; });
+  EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
   ::munmap(memory, 1 << 16);
 }
 

@@ -97,7 +97,7 @@ TEST_F(Events, ring_is_bounded_and_drops_whole_lines) {
 
 TEST_F(Events, subscriber_is_called_after_the_event_can_be_read) {
   uint64_t seen = 0;
-  log_.subscribe([&] { seen = log_.end(); });
+  log_.subscribe([&](const Event&) { seen = log_.end(); });
   report("x");
   EXPECT_EQ(log_.end(), seen);
 }

@@ -281,43 +281,59 @@ class MappedFile : public ::testing::TestWithParam<bool> {
   std::unique_ptr<MountedTree> tree_;
 };
 
-TEST_P(MappedFile, shared_mapping_and_descriptor_agree) {
-  UniqueFd fd = open_file(tree_->path("snap"), O_RDWR);
+constexpr std::size_t kMapped = 1 << 16;
+
+// Run in a child. They return the number of the step that went wrong, or 0.
+int compare_mapping_and_descriptor(int fd) {
   void* memory =
-      ::mmap(nullptr, 1 << 16, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  ASSERT_NE(MAP_FAILED, memory) << std::strerror(errno);
-  auto* bytes = static_cast<char*>(memory);
-  Page page = page_of('m');
-  ASSERT_EQ(4096, ::pwrite(fd.get(), page.data(), page.size(), 4096));
-  EXPECT_EQ('m', bytes[5000]);
+      ::mmap(nullptr, kMapped, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) return 1;
+  auto* bytes = static_cast<volatile char*>(memory);
+  if (bytes[4096] != '\0') return 2;
+  if (::pwrite(fd, "m", 1, 4096) != 1) return 3;
+  if (bytes[4096] != 'm') return 4;
   bytes[9000] = 'x';
-  ASSERT_EQ(0, ::msync(memory, 1 << 16, MS_SYNC));
-  char read = '?';
-  ASSERT_EQ(1, ::pread(fd.get(), &read, 1, 9000));
-  EXPECT_EQ('x', read);
-  ::munmap(memory, 1 << 16);
+  if (::msync(memory, kMapped, MS_SYNC) != 0) return 5;
+  char byte = '?';
+  if (::pread(fd, &byte, 1, 9000) != 1) return 6;
+  return byte == 'x' ? 0 : 7;
 }
 
-// What was mapped and read before is not shown any longer.
+TEST_P(MappedFile, shared_mapping_and_descriptor_agree) {
+  UniqueFd fd = open_file(tree_->path("snap"), O_RDWR);
+  Child child([&] { return compare_mapping_and_descriptor(fd.get()); });
+  EXPECT_EQ(0, child.wait());
+}
+
+// Touches a mapped page, says so, and waits until it has gone. Touching it then
+// would be SIGBUS; the kernel's own access is EFAULT.
+int wait_until_unmapped(int fd, int ready) {
+  void* memory = ::mmap(nullptr, kMapped, PROT_READ, MAP_SHARED, fd, 0);
+  int out = ::memfd_create("page", MFD_CLOEXEC);
+  if (memory == MAP_FAILED || out < 0) return 1;
+  if (::pwrite(out, memory, 1, 0) != 1) return 2;
+  if (::write(ready, "r", 1) != 1) return 3;
+  while (::pwrite(out, memory, 1, 0) == 1) ::usleep(1000);
+  return errno == EFAULT ? 0 : 4;
+}
+
 TEST_P(MappedFile, mapping_of_an_invalid_snapshot_fails_as_reads_do) {
   tree_->add_device("/small", std::make_shared<MemoryDevice>(32768, "/small"));
   tree_->load("small", MountedTree::snapshot_text("/small"));
   UniqueFd fd = open_file(tree_->path("small"), O_RDONLY);
-  void* memory = ::mmap(nullptr, 1 << 16, PROT_READ, MAP_SHARED, fd.get(), 0);
-  ASSERT_NE(MAP_FAILED, memory) << std::strerror(errno);
-  const volatile char* bytes = static_cast<const volatile char*>(memory);
-  ASSERT_EQ('\0', bytes[0]);
+  int ends[2];
+  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));
+  UniqueFd is_ready(ends[0]);
+  UniqueFd ready(ends[1]);
+  Child child([&] { return wait_until_unmapped(fd.get(), ready.get()); });
+  ready.reset();
+  char byte;
+  ASSERT_EQ(1, ::read(is_ready.get(), &byte, 1));
   UniqueFd base = open_file(tree_->path("base"), O_RDWR);
   std::vector<char> data(1 << 20, 'f');
   ASSERT_EQ(1 << 20, ::pwrite(base.get(), data.data(), data.size(), 0));
-  char byte;
-  EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 1 << 20)));
-  // Touching the page would be SIGBUS; the kernel's own access is EFAULT.
-  UniqueFd out(::memfd_create("page", MFD_CLOEXEC));
-  eventually(
-      [&] { return error_of(::pwrite(out.get(), memory, 1, 0)) == EFAULT; });
+  EXPECT_EQ(0, child.wait());
   EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
-  ::munmap(memory, 1 << 16);
 }
 
 INSTANTIATE_TEST_SUITE_P(BothKernels, MappedFile, ::testing::Bool(),

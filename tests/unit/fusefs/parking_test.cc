@@ -50,20 +50,6 @@ class Parking : public MountedTest {
   Admission& base() { return tree().devices().find("base")->admission(); }
 };
 
-// Runs `body` in a child process, which makes nothing but system calls.
-pid_t fork_child(const std::function<int()>& body) {
-  pid_t child = ::fork();
-  if (child == 0) ::_exit(body());
-  return child;
-}
-
-// The wait status of a child that ends by itself or is ended.
-int status_of(pid_t child) {
-  int status = 0;
-  eventually([&] { return ::waitpid(child, &status, WNOHANG) == child; });
-  return status;
-}
-
 // A signal whose handler has to wait for the system call it came into.
 void wait_until_pending(pid_t process, int signal) {
   eventually([&] {
@@ -145,13 +131,13 @@ TEST_F(Parking, killed_process_gets_out) {
   UniqueFd fd = open_file(tree().path("base"), O_RDWR);
   ClosedGate gate(base());
   for (int signal : {SIGKILL, SIGTERM, SIGQUIT}) {
-    pid_t child = fork_child([&] {
+    Child child([&] {
       char byte;
       return ::pread(fd.get(), &byte, 1, 0) == 1 ? 0 : 1;
     });
     gate.wait_until_parked(1);
-    ::kill(child, signal);
-    int status = status_of(child);
+    ::kill(child.pid(), signal);
+    int status = child.wait();
     EXPECT_TRUE(WIFSIGNALED(status)) << status;
     EXPECT_EQ(signal, WTERMSIG(status));
     gate.wait_until_parked(0);
@@ -161,17 +147,17 @@ TEST_F(Parking, killed_process_gets_out) {
 TEST_F(Parking, handled_signal_does_not_end_a_request) {
   UniqueFd fd = open_file(tree().path("base"), O_RDWR);
   ClosedGate gate(base());
-  pid_t child = fork_child([&] {
+  Child child([&] {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     ::sigaction(SIGUSR2, &action, nullptr);
     return ::pwrite(fd.get(), "k", 1, 0) == 1 ? 0 : 1;
   });
   gate.wait_until_parked(1);
-  ::kill(child, SIGUSR2);
-  wait_until_pending(child, SIGUSR2);
+  ::kill(child.pid(), SIGUSR2);
+  wait_until_pending(child.pid(), SIGUSR2);
   gate.open();
-  int status = status_of(child);
+  int status = child.wait();
   EXPECT_TRUE(WIFEXITED(status));
   EXPECT_EQ(0, WEXITSTATUS(status));
 }
@@ -180,7 +166,7 @@ TEST_F(Parking, handled_signal_does_not_end_a_request) {
 TEST_F(Parking, process_killed_after_a_handled_signal_gets_out) {
   UniqueFd fd = open_file(tree().path("base"), O_RDWR);
   ClosedGate gate(base());
-  pid_t child = fork_child([&] {
+  Child child([&] {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     ::sigaction(SIGUSR2, &action, nullptr);
@@ -188,10 +174,10 @@ TEST_F(Parking, process_killed_after_a_handled_signal_gets_out) {
     return ::pread(fd.get(), &byte, 1, 0) == 1 ? 0 : 1;
   });
   gate.wait_until_parked(1);
-  ::kill(child, SIGUSR2);
-  wait_until_pending(child, SIGUSR2);
-  ::kill(child, SIGKILL);
-  int status = status_of(child);
+  ::kill(child.pid(), SIGUSR2);
+  wait_until_pending(child.pid(), SIGUSR2);
+  ::kill(child.pid(), SIGKILL);
+  int status = child.wait();
   EXPECT_TRUE(WIFSIGNALED(status)) << status;
   gate.wait_until_parked(0);
 }

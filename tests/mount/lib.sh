@@ -120,6 +120,17 @@ mount_snapfs() {
   daemons+=("$daemon")
 }
 
+# In a mount namespace of one's own: lets go of what other tests have mounted.
+# Their daemons would not end before this namespace does.
+forget_other_mounts() {
+  local mount
+  while read -r mount; do
+    umount --no-canonicalize --lazy "$mount" || :
+  done < <(awk -v work="$work" '
+    $5 ~ "/snapfs-test[.-]" && index($5, work) != 1 { list = $5 "\n" list }
+    END { printf "%s", list }' /proc/self/mountinfo)
+}
+
 # unmount DIR: by umount(8), and waits for the daemon to end.
 unmount() {
   local pid

@@ -12,6 +12,7 @@ if [ "${1:-}" != inside ]; then
   unshare --mount --propagation private bash "$here/${0##*/}" inside
   exit 0
 fi
+forget_other_mounts
 
 sbin=$(readlink -f /sbin)
 mkdir real mnt

@@ -13,6 +13,7 @@ if [ "${1:-}" != inside ]; then
   unshare --mount --propagation private bash "$here/${0##*/}" inside
   exit 0
 fi
+forget_other_mounts
 as_user() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 mkdir dev
 mount -t tmpfs none dev

@@ -7,7 +7,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/loop.h>
+#include <linux/major.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -16,6 +19,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "core/unique_fd.h"
 #include "fusefs/mount_record.h"
 #include "tests/support/child_process.h"
 #include "tests/support/command.h"
@@ -659,10 +663,30 @@ TEST_F(HostBlockDevicesTest,
   EXPECT_FALSE(fs::exists(dir_.path("mnt/cow")));
 }
 
+// One that `losetup --find` of another test does not take: that counts from 0.
+class UnusedLoop {
+ public:
+  explicit UnusedLoop(const std::string& path)
+      : control_(::open("/dev/loop-control", O_RDWR | O_CLOEXEC)),
+        index_(500'000 + ::getpid() % 100'000) {
+    EXPECT_EQ(::ioctl(control_.get(), LOOP_CTL_ADD, index_), index_);
+    dev_t number = makedev(LOOP_MAJOR, static_cast<unsigned>(index_));
+    EXPECT_EQ(::mknod(path.c_str(), S_IFBLK | 0600, number), 0);
+  }
+  ~UnusedLoop() {
+    EXPECT_EQ(::ioctl(control_.get(), LOOP_CTL_REMOVE, index_), index_);
+  }
+  UnusedLoop(const UnusedLoop&) = delete;
+  UnusedLoop& operator=(const UnusedLoop&) = delete;
+
+ private:
+  const UniqueFd control_;
+  const int index_;
+};
+
 TEST_F(HostBlockDevicesTest, a_loop_device_without_a_file_is_refused) {
-  LoopDevice loop(file_);
-  std::string path = loop.path();
-  loop.detach();
+  std::string path = dir_.path("unused-loop");
+  UnusedLoop loop(path);
 
   Refused refusal = refused_cow(path);
 

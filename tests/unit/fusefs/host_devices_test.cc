@@ -674,7 +674,7 @@ class UnusedLoop {
     EXPECT_EQ(::mknod(path.c_str(), S_IFBLK | 0600, number), 0);
   }
   ~UnusedLoop() {
-    EXPECT_EQ(::ioctl(control_.get(), LOOP_CTL_REMOVE, index_), index_);
+    EXPECT_EQ(::ioctl(control_.get(), LOOP_CTL_REMOVE, index_), 0);
   }
   UnusedLoop(const UnusedLoop&) = delete;
   UnusedLoop& operator=(const UnusedLoop&) = delete;

@@ -62,7 +62,9 @@ Session::~Session() {
     // libfuse unmounts by path. It leaves a dead mount alone, also one that was
     // aborted and still stands there, but not what somebody has mounted over a
     // live one.
-    if (is_dead() && device_ && is_on_top())
+    // After an ordinary unmount nothing stands there: what has the same device
+    // number is a new mount that was given ours.
+    if (was_aborted_ && device_ && is_on_top())
       ::umount2(mount_point_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
     if (is_dead() || is_on_top()) fuse_session_unmount(session_);
   }
@@ -91,6 +93,7 @@ void Session::run() {
   fuse_loop_cfg_set_max_threads(config.get(), options_.max_threads);
   fuse_loop_cfg_set_clone_fd(config.get(), options_.clone_fd ? 1 : 0);
   const int result = fuse_session_loop_mt(session_, config.get());
+  was_aborted_ = result < 0 && is_dead();
   {
     MutexLock lock(mutex_);
     running_ = false;
@@ -98,7 +101,7 @@ void Session::run() {
   }
   // After an abort the kernel answers ECONNABORTED, where libfuse expects
   // ENODEV.
-  if (result < 0 && !is_dead())
+  if (result < 0 && !was_aborted_)
     throw_errno(-result, "reading requests of", mount_point_);
 }
 

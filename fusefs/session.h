@@ -70,6 +70,7 @@ class Session {
   fuse_session* session_ = nullptr;
   std::string mount_point_;      // empty: not mounted
   std::optional<dev_t> device_;  // of the superblock; empty: not found
+  bool was_aborted_ = false;     // the loop ended by an abort of the connection
 
   Mutex mutex_;
   CondVar ended_;

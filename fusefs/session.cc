@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -48,6 +49,19 @@ fuse_session* new_session(const fuse_lowlevel_ops& operations, void* userdata,
   return session;
 }
 
+// A number that no other mount ever gets, of what stands at a path, without
+// asking whoever serves it. Empty: a kernel before Linux 6.8.
+std::optional<uint64_t> unique_mount_id(const std::string& path) {
+  constexpr unsigned kMountIdUnique = 0x4000;  // STATX_MNT_ID_UNIQUE
+  struct statx status {};
+  if (::statx(AT_FDCWD, path.c_str(),
+              AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+              kMountIdUnique, &status) != 0 ||
+      (status.stx_mask & kMountIdUnique) == 0)
+    return {};
+  return status.stx_mnt_id;
+}
+
 }  // namespace
 
 Session::Session(const fuse_lowlevel_ops& operations, void* userdata,
@@ -62,9 +76,7 @@ Session::~Session() {
     // libfuse unmounts by path. It leaves a dead mount alone, also one that was
     // aborted and still stands there, but not what somebody has mounted over a
     // live one.
-    // After an ordinary unmount nothing stands there: what has the same device
-    // number is a new mount that was given ours.
-    if (was_aborted_ && device_ && is_on_top())
+    if (outlived_its_connection_ && is_on_top())
       ::umount2(mount_point_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
     if (is_dead() || is_on_top()) fuse_session_unmount(session_);
   }
@@ -79,6 +91,7 @@ void Session::mount(const std::string& mount_point) {
   ::fcntl(fuse_session_fd(session_), F_SETFD, FD_CLOEXEC);
   if (const auto entry = mounted_at(read_mount_table(), mount_point))
     device_ = entry->device;
+  id_ = unique_mount_id(mount_point_);
 }
 
 void Session::run() {
@@ -93,7 +106,9 @@ void Session::run() {
   fuse_loop_cfg_set_max_threads(config.get(), options_.max_threads);
   fuse_loop_cfg_set_clone_fd(config.get(), options_.clone_fd ? 1 : 0);
   const int result = fuse_session_loop_mt(session_, config.get());
-  was_aborted_ = result < 0 && is_dead();
+  // To be seen at once: where mounts have no unique number, a later mount may
+  // be given our device number.
+  outlived_its_connection_ = is_dead() && device_ && is_on_top();
   {
     MutexLock lock(mutex_);
     running_ = false;
@@ -101,7 +116,7 @@ void Session::run() {
   }
   // After an abort the kernel answers ECONNABORTED, where libfuse expects
   // ENODEV.
-  if (result < 0 && !was_aborted_)
+  if (result < 0 && !is_dead())
     throw_errno(-result, "reading requests of", mount_point_);
 }
 
@@ -146,7 +161,8 @@ bool Session::is_dead() const {
 bool Session::is_on_top() const {
   if (!device_) return true;  // not to be known: no /proc
   const auto entry = mounted_at(read_mount_table(), mount_point_);
-  return entry && entry->device == *device_;
+  return entry && entry->device == *device_ &&
+         (!id_ || unique_mount_id(mount_point_) == id_);
 }
 
 }  // namespace snapfs

@@ -70,7 +70,8 @@ class Session {
   fuse_session* session_ = nullptr;
   std::string mount_point_;      // empty: not mounted
   std::optional<dev_t> device_;  // of the superblock; empty: not found
-  bool was_aborted_ = false;     // the loop ended by an abort of the connection
+  std::optional<uint64_t> id_;   // of the mount; empty: the kernel has none
+  bool outlived_its_connection_ = false;  // aborted, and in use
 
   Mutex mutex_;
   CondVar ended_;

@@ -9,21 +9,41 @@ namespace snapfs {
 
 CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
                              std::unique_ptr<ExceptionStore> store,
-                             ExceptionTable table, Options options,
-                             CommitTimer& timer, EventSink& events)
+                             ExceptionTable table, bool is_marked_invalid,
+                             Owner owner, CommitTimer& timer, EventSink& events)
     : cow_(std::move(cow)),
       store_(std::move(store)),
-      options_(std::move(options)),
       timer_(timer),
       events_(events),
-      invalid_settled_(options_.is_invalid),
-      state_(options_.is_invalid ? SnapshotState::invalid
-                                 : SnapshotState::active),
-      table_(std::move(table)) {
-  if (options_.is_invalid) reason_ = "Snapshot is marked invalid";
+      invalid_settled_(is_marked_invalid),
+      state_(is_marked_invalid ? SnapshotState::invalid
+                               : SnapshotState::active),
+      table_(std::move(table)),
+      owner_(std::move(owner)) {
+  if (is_marked_invalid) reason_ = "Snapshot is marked invalid";
 }
 
 CowExceptions::~CowExceptions() { timer_.forget(*this); }
+
+StoreType CowExceptions::type() const {
+  MutexLock lock(owner_mutex_);
+  return owner_.type;
+}
+
+std::string CowExceptions::owner_name() const {
+  MutexLock lock(owner_mutex_);
+  return owner_.name;
+}
+
+CommitTimer::Clock::duration CowExceptions::commit_interval() const {
+  MutexLock lock(owner_mutex_);
+  return owner_.commit_interval;
+}
+
+void CowExceptions::set_owner(Owner owner) {
+  MutexLock lock(owner_mutex_);
+  owner_ = std::move(owner);
+}
 
 std::string CowExceptions::reason() const {
   MutexLock lock(reason_mutex_);
@@ -47,14 +67,14 @@ std::size_t CowExceptions::memory_bytes() const {
 
 void CowExceptions::require_readable() const {
   if (state() == SnapshotState::invalid) {
-    throw std::system_error(Errc::snapshot_invalid, options_.owner);
+    throw std::system_error(Errc::snapshot_invalid, owner_name());
   }
 }
 
 void CowExceptions::require_writable() const {
   require_readable();
   if (state() == SnapshotState::overflowed) {
-    throw std::system_error(Errc::snapshot_overflowed, options_.owner);
+    throw std::system_error(Errc::snapshot_overflowed, owner_name());
   }
 }
 
@@ -76,7 +96,7 @@ void CowExceptions::Place::hand_in(std::vector<ExceptionRun> runs) noexcept {
   owner.store_->hand_in(reservation_, std::move(runs));
   try {
     if (owner.store_->has_uncommitted()) {
-      owner.timer_.arm(owner, owner.options_.commit_interval);
+      owner.timer_.arm(owner, owner.commit_interval());
     }
   } catch (const std::bad_alloc&) {
     // The record waits for the next flush, or for the timer of a later one.
@@ -148,12 +168,12 @@ void CowExceptions::invalidate(const std::string& reason) {
     text += error.what();
   }
   invalid_settled_ = true;
-  events_.on_event({EventKind::invalid, options_.owner, text});
+  events_.on_event({EventKind::invalid, owner_name(), text});
 }
 
 void CowExceptions::store_is_full() {
   const std::string reason = "Unable to allocate exception: the store is full";
-  if (options_.type != StoreType::persistent_overflow) {
+  if (type() != StoreType::persistent_overflow) {
     invalidate(reason);
     return;
   }
@@ -163,7 +183,7 @@ void CowExceptions::store_is_full() {
     state_ = SnapshotState::overflowed;
   }
   set_reason(reason);
-  events_.on_event({EventKind::overflow, options_.owner, reason});
+  events_.on_event({EventKind::overflow, owner_name(), reason});
 }
 
 }  // namespace snapfs

@@ -36,23 +36,28 @@ enum class SnapshotState { active, overflowed, invalid };
 
 class CowExceptions : private Committable {
  public:
-  struct Options {
-    std::string owner;  // the device's name, for events
+  // What the table that owns the store decides.
+  struct Owner {
+    std::string name;  // of the device, for events
     StoreType type = StoreType::persistent;
-    bool is_invalid = false;  // the header says so
     std::chrono::milliseconds commit_interval{5000};
   };
 
   CowExceptions(std::shared_ptr<BlockDevice> cow,
                 std::unique_ptr<ExceptionStore> store, ExceptionTable table,
-                Options options, CommitTimer& timer, EventSink& events);
+                bool is_marked_invalid, Owner owner, CommitTimer& timer,
+                EventSink& events);
   ~CowExceptions() override;
 
   BlockDevice& cow() { return *cow_; }
   ChunkSize chunk_size() const { return store_->chunk_size(); }
-  StoreType type() const { return options_.type; }
+  StoreType type() const EXCLUDES(owner_mutex_);
   StoreUsage usage() const { return store_->usage(); }
   SnapshotState state() const { return state_.load(); }
+
+  // The store goes to another table. REQUIRES: the one it belonged to is
+  // frozen.
+  void set_owner(Owner owner) EXCLUDES(owner_mutex_);
 
   // Why it is invalid or has overflowed; empty while active.
   std::string reason() const EXCLUDES(reason_mutex_);
@@ -159,11 +164,12 @@ class CowExceptions : private Committable {
   void commit_pending() noexcept override;
   template <typename Commit>
   void invalidate_if_it_fails(const Commit& commit);
+  std::string owner_name() const EXCLUDES(owner_mutex_);
+  CommitTimer::Clock::duration commit_interval() const EXCLUDES(owner_mutex_);
   void set_reason(const std::string& reason) EXCLUDES(reason_mutex_);
 
   const std::shared_ptr<BlockDevice> cow_;
   const std::unique_ptr<ExceptionStore> store_;
-  const Options options_;
   CommitTimer& timer_;
   EventSink& events_;
 
@@ -180,6 +186,9 @@ class CowExceptions : private Committable {
 
   mutable SharedMutex table_mutex_;
   ExceptionTable table_ GUARDED_BY(table_mutex_);
+
+  mutable Mutex owner_mutex_;
+  Owner owner_ GUARDED_BY(owner_mutex_);
 
   mutable Mutex reason_mutex_;
   std::string reason_ GUARDED_BY(reason_mutex_);

@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/block_device.h"
@@ -52,6 +53,11 @@ class DeviceOpener {
   // and nothing is there. Throws as above. Writes nothing to an existing one.
   virtual OpenedDevice open_cow(const CowPath& cow, bool writable,
                                 const Place& place) = 0;
+
+  // OpenedDevice::storage of what is at `path`, without opening or claiming it;
+  // nothing if nothing is there. Throws TableError if it cannot be looked at.
+  virtual std::optional<DeviceId> storage_of(const std::string& path,
+                                             const Place& place) = 0;
 
   // What a probe for known formats finds on the device, in words ("an ext4
   // filesystem, label root"); empty if nothing. Reads only.

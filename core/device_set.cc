@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "core/device_set.h"
 
+#include <algorithm>
+#include <cerrno>
+
 #include "core/error.h"
+#include "core/handover.h"
 #include "core/snapshot.h"
 #include "core/table_load.h"
 
@@ -17,28 +21,304 @@ void DeviceSet::load(std::vector<Table> tables) {
   TableLoad(*this, std::move(tables)).run();
 }
 
-void DeviceSet::remove(const std::string& name) {
-  MutexLock load_lock(load_mutex_);
+DeviceSet::Member& DeviceSet::member_of(const std::string& name) {
   auto found = members_.find(name);
   if (found == members_.end()) {
     throw std::system_error(Errc::no_such_device, name);
   }
+  return found->second;
+}
+
+bool DeviceSet::Member::has_store() const {
+  return is_snapshot() && device->state() != DeviceState::handed_over;
+}
+
+// The device whose next table waits for the store of `source`; null: none.
+DeviceSet::Member* DeviceSet::waiting_for(const std::string& source) {
+  for (auto& [name, member] : members_) {
+    if (member.next && member.next->source == source) return &member;
+  }
+  return nullptr;
+}
+
+void DeviceSet::suspend(const std::string& name) {
+  MutexLock load_lock(load_mutex_);
+  freeze(member_of(name));
+  hand_over_what_is_ready();
+}
+
+// Nothing to do for what is suspended, or has been handed over.
+void DeviceSet::freeze(Member& member) {
+  Device& device = *member.device;
+  DeviceState state = device.state();
+  if (state == DeviceState::suspended || state == DeviceState::handed_over) {
+    return;
+  }
+  if (state != DeviceState::live) {
+    throw std::system_error(EINVAL, std::generic_category(),
+                            device.name() + " has no live table");
+  }
+  if (watcher_ != nullptr) watcher_->before_freeze(device);
+  device.admission_.close();
+  device.admission_.drain();
+  std::shared_ptr<Target> target = device.live();
+  try {
+    if (!target->read_only()) target->flush();
+  } catch (const std::exception& error) {
+    // What an invalid snapshot has lost it has lost: it can be frozen. Anything
+    // else is not frozen before it is durable.
+    bool is_lost =
+        member.has_store() &&
+        member.snapshot->exceptions().state() == SnapshotState::invalid;
+    events_.on_event({EventKind::error, device.name(), error.what()});
+    if (!is_lost) {
+      device.admission_.open();
+      throw;
+    }
+  }
+  {
+    MutexLock lock(device.mutex_);
+    device.suspended_ = true;
+  }
+  events_.on_event({EventKind::freeze, device.name(), "suspended"});
+}
+
+// REQUIRES: suspended.
+void DeviceSet::thaw(Member& member) {
+  Device& device = *member.device;
+  {
+    MutexLock lock(device.mutex_);
+    device.suspended_ = false;
+  }
+  device.admission_.open();
+}
+
+void DeviceSet::resume(const std::string& name) {
+  std::optional<Table> loaded;
+  {
+    MutexLock load_lock(load_mutex_);
+    Member& member = member_of(name);
+    if (!member.next) return resume_live(member);
+    if (!member.next->source.empty()) return resume_destination(member);
+    loaded = member.next->table;
+  }
+  // It was only checked when it was loaded; now it is taken.
+  loaded->activate = Activate::now;
+  load({*std::move(loaded)});
+}
+
+void DeviceSet::resume_live(Member& member) {
+  const std::string& name = member.device->name();
+  if (Member* destination = waiting_for(name)) {
+    throw std::system_error(
+        EINVAL, std::generic_category(),
+        "Unable to resume snapshot source until handover completes: " +
+            destination->device->name() + " waits for the store of " + name);
+  }
+  if (member.device->state() != DeviceState::suspended) return;
+  thaw(member);
+  events_.on_event({EventKind::resume, name, "resumed"});
+}
+
+void DeviceSet::resume_destination(Member& member) {
+  std::set<std::string> group = *member.next->group;
+  for (const std::string& name : group) {
+    Member& source = member_of(member_of(name).next->source);
+    // Under its own name a device is suspended on the way, as dm does it.
+    if (&source == &member) {
+      freeze(source);
+    } else if (source.device->state() != DeviceState::suspended) {
+      throw std::system_error(
+          EINVAL, std::generic_category(),
+          "Unable to perform snapshot handover until source is suspended: " +
+              source.device->name() + " is not");
+    }
+  }
+  hand_over_group(group);
+}
+
+void DeviceSet::hand_over_what_is_ready() {
+  std::set<std::set<std::string>> ready;
+  for (const auto& [name, member] : members_) {
+    if (member.next && !member.next->source.empty() &&
+        member.next->table.activate != Activate::manual &&
+        is_ready(*member.next->group)) {
+      ready.insert(*member.next->group);
+    }
+  }
+  for (const auto& group : ready) hand_over_group(group);
+}
+
+bool DeviceSet::is_ready(const std::set<std::string>& group) {
+  for (const std::string& name : group) {
+    Member& source = member_of(member_of(name).next->source);
+    if (source.device->state() != DeviceState::suspended) return false;
+  }
+  return true;
+}
+
+// One instant for all of them: no request is inside a source (each is
+// suspended), and none inside an origin while its members change.
+void DeviceSet::hand_over_group(const std::set<std::string>& group) {
+  struct Step {
+    Member* source;
+    Member* target;
+    std::shared_ptr<Snapshot> snapshot;
+    CowExceptions::Owner owner;
+  };
+  std::vector<Step> steps;
+  std::set<Family*> families;
+  for (const std::string& name : group) {
+    Member& target = member_of(name);
+    const Next& next = *target.next;
+    Member& source = member_of(next.source);
+    const auto& table = std::get<SnapshotTable>(next.table.target);
+    families.insert(source.family.get());
+    steps.push_back(
+        {&source,
+         &target,
+         std::make_shared<Snapshot>(
+             source.family, nullptr,
+             Snapshot::Options{next.length, table.read_only,
+                               table.discard_zeroes_cow, next.passdown.device,
+                               table.store, source.origin_table_name,
+                               source.cow_table_name}),
+         {name, table.store, table.commit_interval}});
+  }
+  for (Family* family : families) family->gate().close();
+  for (Family* family : families) family->gate().drain();
+  for (Step& step : steps) {
+    hand_over(*step.source->snapshot, *step.snapshot, std::move(step.owner));
+    step.source->family->replace(*step.source->snapshot, *step.snapshot);
+  }
+  for (Family* family : families) family->gate().open();
+  for (Step& step : steps) {
+    make_live(*step.source, *step.target, std::move(step.snapshot));
+  }
+}
+
+// `target` has its store; `source`, unless it is the same device, has none.
+void DeviceSet::make_live(Member& source, Member& target,
+                          std::shared_ptr<Snapshot> snapshot) {
+  const std::string source_name = source.device->name();
+  const std::string target_name = target.device->name();
+  const bool same_name = &source == &target;
+  if (!same_name) {
+    target.kind = source.kind;
+    target.family = source.family;
+    target.origin = source.origin;
+    target.origin_table_name = source.origin_table_name;
+    target.writes_origin = source.writes_origin;
+    target.cow = source.cow;
+    target.cow_path = source.cow_path;
+    target.cow_table_name = source.cow_table_name;
+    target.cow_is_writable = source.cow_is_writable;
+    MutexLock lock(source.device->mutex_);
+    source.device->handed_over_to_ = target_name;
+  }
+  target.snapshot = snapshot.get();
+  {
+    MutexLock lock(target.device->mutex_);
+    target.device->live_ = snapshot;
+    target.device->live_table_ = target.device->next_table_;
+    target.device->next_table_ = nullptr;
+    target.device->next_source_.clear();
+  }
+  target.next.reset();
+  // What has parked on the source goes on under the new table, or gets EIO.
+  thaw(source);
+  if (watcher_ != nullptr) watcher_->after_change(*source.device);
+  events_.on_event({EventKind::handover, target_name,
+                    same_name ? "took its store over under a new table: " +
+                                    snapshot->table_line()
+                              : "took over the store of " + source_name + ": " +
+                                    snapshot->table_line()});
+}
+
+void DeviceSet::drop_next(const std::string& name) {
+  auto found = members_.find(name);
   Device& device = *found->second.device;
+  found->second.next.reset();
+  bool has_live = found->second.kind != Member::Kind::none;
+  {
+    MutexLock lock(device.mutex_);
+    device.next_table_ = nullptr;
+    device.next_source_.clear();
+    if (!has_live) device.removed_ = true;
+  }
+  if (has_live) return;
+  members_.erase(found);
+  MutexLock lock(mutex_);
+  devices_.erase(name);
+}
+
+void DeviceSet::clear(const std::string& name) {
+  MutexLock load_lock(load_mutex_);
+  Member& member = member_of(name);
+  if (!member.next) {
+    throw std::system_error(Errc::no_such_device, name + " has no next table");
+  }
+  cancel_next(member);
+}
+
+// What was loaded together is dropped together.
+void DeviceSet::cancel_next(Member& member) {
+  const std::set<std::string> group = *member.next->group;
+  for (const std::string& each : group) {
+    drop_next(each);
+    events_.on_event({EventKind::clear, each, "the next table was dropped"});
+  }
+}
+
+void DeviceSet::set_next(const std::string& name, Next next) {
+  Member& member = members_[name];
+  if (member.device == nullptr) {
+    member.device = std::make_shared<Device>(name);
+    MutexLock lock(mutex_);
+    devices_.emplace(name, member.device);
+  }
+  {
+    MutexLock lock(member.device->mutex_);
+    member.device->next_table_ = std::make_shared<const Table>(next.table);
+    member.device->next_source_ = next.source;
+  }
+  events_.on_event(
+      {EventKind::wait, name,
+       next.source.empty() ? "loaded" : "waiting for " + next.source});
+  if (member.next && member.next->group != next.group) {
+    member.next->group->erase(name);
+  }
+  member.next = std::move(next);
+}
+
+void DeviceSet::remove(const std::string& name) {
+  MutexLock load_lock(load_mutex_);
+  Member& member = member_of(name);
+  Device& device = *member.device;
+  Member* destination = waiting_for(name);
+  if (destination != nullptr && destination != &member) {
+    throw std::system_error(
+        Errc::busy, destination->device->name() + " waits for the store of " +
+                        name + "; suspend " + name + ", or clear " +
+                        destination->device->name());
+  }
+  if (member.kind == Member::Kind::none) return cancel_next(member);
   {
     MutexLock device_lock(device.mutex_);
-    if (device.open_count_ != 0) {
+    if (device.open_count_ != 0 && device.handed_over_to_.empty()) {
       throw std::system_error(Errc::busy, name + " is open");
     }
     device.removed_ = true;
   }
+  if (member.next) cancel_next(member);
   {
     MutexLock lock(mutex_);
     devices_.erase(name);
   }
-  Member member = std::move(found->second);
-  members_.erase(found);
-  flush(*member.device);
-  take_down(std::move(member));
+  Member removed = std::move(member);
+  members_.erase(name);
+  flush(*removed.device);
+  take_down(std::move(removed));
   events_.on_event({EventKind::remove, name, "removed"});
 }
 
@@ -46,11 +326,16 @@ void DeviceSet::remove(const std::string& name) {
 // the family.
 void DeviceSet::take_down(Member member) {
   Device& device = *member.device;
+  bool is_handed_over = false;
+  {
+    MutexLock lock(device.mutex_);
+    is_handed_over = !device.handed_over_to_.empty();
+  }
   device.admission_.close();
   device.admission_.drain();
   // What came between the flush and here.
   flush(device);
-  if (member.snapshot != nullptr) {
+  if (member.is_snapshot() && !is_handed_over) {
     Admission& gate = member.family->gate();
     gate.close();
     gate.drain();

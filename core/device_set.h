@@ -8,6 +8,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "core/commit_timer.h"
 #include "core/device.h"
 #include "core/device_opener.h"
+#include "core/device_watcher.h"
 #include "core/events.h"
 #include "core/family.h"
 #include "core/mutex.h"
@@ -31,14 +33,39 @@ class DeviceSet {
   // Commits and flushes every store; errors become events.
   ~DeviceSet();
 
+  // Whom to tell about caches; null: nobody. Call before devices are used.
+  void set_watcher(DeviceWatcher* watcher) { watcher_ = watcher; }
+
   // Takes the tables, all or none: opens, reads and checks everything, and only
   // then writes (initialises new stores) and goes live. Throws TableError with
   // the first thing that is wrong, having changed nothing; an I/O error during
   // the writing names the stores that were initialised before it.
+  //
+  // A table whose COW a live snapshot uses is a handover's destination: it
+  // waits until its source is suspended, and takes the store over in that
+  // moment (or as its `activate` says). Tables loaded together are handed over
+  // together, when the last of their sources is suspended. A table that waits
+  // is replaced by a later one of its name.
   void load(std::vector<Table> tables) EXCLUDES(load_mutex_, mutex_);
 
-  // Removes a device: drains and flushes it and gives up its claims. Throws
-  // std::system_error: no_such_device, busy (it is open).
+  // The following throw std::system_error: no_such_device, busy, or EINVAL with
+  // the reason in words.
+
+  // Freezes a device: caches are written back, requests inside are carried out,
+  // everything is made durable; what comes later parks. Handovers that have
+  // waited for it are done on return.
+  void suspend(const std::string& name) EXCLUDES(load_mutex_, mutex_);
+
+  // Makes the next table live, or lets a suspended device go on. Nothing to do
+  // is success.
+  void resume(const std::string& name) EXCLUDES(load_mutex_, mutex_);
+
+  // Drops the next table, and those that were loaded with it and wait. What is
+  // live is not disturbed.
+  void clear(const std::string& name) EXCLUDES(load_mutex_, mutex_);
+
+  // Removes a device: drains and flushes it and gives up its claims. Busy: it
+  // is open (what has been handed over may be), or a table waits for its store.
   void remove(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
   // Null if there is none of that name.
@@ -54,9 +81,23 @@ class DeviceSet {
  private:
   friend class TableLoad;
 
-  // What a live device is made of, beside its target.
+  // A table that is loaded but not live.
+  struct Next {
+    Table table;
+    std::string source;     // whose store it takes; empty: nobody's
+    uint64_t length = 0;    // bytes
+    OpenedDevice passdown;  // the origin, for discards that go there
+    // Names of all that are handed over in the same step.
+    std::shared_ptr<std::set<std::string>> group;
+  };
+
+  // What a device is made of, beside its target.
   struct Member {
+    enum class Kind { none, origin, snapshot };  // of the live table
+
     std::shared_ptr<Device> device;
+    std::optional<Next> next;
+    Kind kind = Kind::none;
     std::shared_ptr<Family> family;
     DeviceId origin;  // storage of the family's origin
     std::string origin_table_name;
@@ -64,7 +105,13 @@ class DeviceSet {
     Snapshot* snapshot = nullptr;  // if it is one
     DeviceId cow;                  // storage of its COW
     std::string cow_path;
+    std::string cow_table_name;
     bool cow_is_writable = false;
+
+    bool is_origin() const { return kind == Kind::origin; }
+    bool is_snapshot() const { return kind == Kind::snapshot; }
+    // Does it own the store on its COW?
+    bool has_store() const;
   };
 
   // A store that was removed, and how often its origin had been written then.
@@ -75,12 +122,28 @@ class DeviceSet {
 
   using WriteCount = std::shared_ptr<std::atomic<uint64_t>>;
 
+  Member& member_of(const std::string& name) REQUIRES(load_mutex_);
+  Member* waiting_for(const std::string& source) REQUIRES(load_mutex_);
+  void freeze(Member& member) REQUIRES(load_mutex_);
+  void thaw(Member& member) REQUIRES(load_mutex_);
+  void hand_over_what_is_ready() REQUIRES(load_mutex_);
+  bool is_ready(const std::set<std::string>& group) REQUIRES(load_mutex_);
+  void hand_over_group(const std::set<std::string>& group)
+      REQUIRES(load_mutex_);
+  void make_live(Member& source, Member& target,
+                 std::shared_ptr<Snapshot> snapshot) REQUIRES(load_mutex_);
+  void resume_live(Member& member) REQUIRES(load_mutex_);
+  void resume_destination(Member& member) REQUIRES(load_mutex_);
+  void cancel_next(Member& member) REQUIRES(load_mutex_);
+  void drop_next(const std::string& name) REQUIRES(load_mutex_);
+  void set_next(const std::string& name, Next next) REQUIRES(load_mutex_);
   void take_down(Member member) REQUIRES(load_mutex_);
   void flush(Device& device) noexcept;
   WriteCount write_count(const DeviceId& origin) REQUIRES(load_mutex_);
 
   DeviceOpener& opener_;
   EventSink& events_;
+  DeviceWatcher* watcher_ = nullptr;
   CommitTimer timer_;
 
   // Held for a whole load or removal, device I/O included. Taken before mutex_.

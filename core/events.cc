@@ -7,6 +7,16 @@ const char* to_string(EventKind kind) {
   switch (kind) {
     case EventKind::load:
       return "load";
+    case EventKind::wait:
+      return "wait";
+    case EventKind::clear:
+      return "clear";
+    case EventKind::freeze:
+      return "freeze";
+    case EventKind::handover:
+      return "handover";
+    case EventKind::resume:
+      return "resume";
     case EventKind::refuse:
       return "refuse";
     case EventKind::remove:

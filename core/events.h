@@ -9,6 +9,11 @@ namespace snapfs {
 
 enum class EventKind {
   load,      // a device went live
+  wait,      // a table waits for the store of another one
+  clear,     // a table that was not live yet was dropped
+  freeze,    // a device was suspended
+  handover,  // a store went from one device to another
+  resume,    // a suspended device goes on
   refuse,    // a table was refused
   remove,    // a device was removed
   invalid,   // a snapshot lost its content; the text says why

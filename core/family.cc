@@ -44,6 +44,10 @@ void Family::add(Snapshot& snapshot) {
                   &snapshot);
 }
 
+void Family::replace(Snapshot& source, Snapshot& target) noexcept {
+  std::replace(members_.begin(), members_.end(), &source, &target);
+}
+
 void Family::remove(Snapshot& snapshot) { std::erase(members_, &snapshot); }
 
 }  // namespace snapfs

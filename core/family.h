@@ -49,6 +49,8 @@ class Family {
   Admission& gate() { return gate_; }
   void add(Snapshot& snapshot);
   void remove(Snapshot& snapshot);
+  // The store of `source` has gone to `target`.
+  void replace(Snapshot& source, Snapshot& target) noexcept;
 
  private:
   friend class CopyOut;

@@ -31,8 +31,15 @@ void for_each_piece(ByteRange range, uint64_t piece_bytes,
 Snapshot::Snapshot(std::shared_ptr<Family> family,
                    std::unique_ptr<CowExceptions> exceptions, Options options)
     : family_(std::move(family)),
-      exceptions_(std::move(exceptions)),
-      options_(std::move(options)) {}
+      options_(std::move(options)),
+      exceptions_(std::move(exceptions)) {}
+
+CowExceptions& Snapshot::store() const {
+  if (exceptions_ == nullptr) {
+    throw std::system_error(Errc::handed_over, options_.cow_name);
+  }
+  return *exceptions_;
+}
 
 // What `chunk` on is, as bytes of both sides, cut to `range`.
 struct Snapshot::Piece {
@@ -43,7 +50,7 @@ struct Snapshot::Piece {
 
 std::vector<Snapshot::Piece> Snapshot::look_up(
     ByteRange range, std::optional<ReadTracker::Ticket>* ticket) const {
-  const ChunkSize chunk_size = exceptions_->chunk_size();
+  const ChunkSize chunk_size = store().chunk_size();
   std::vector<Piece> pieces;
   exceptions_->look_up(
       chunk_size.cover(range),
@@ -79,7 +86,7 @@ void Snapshot::write(uint64_t offset, std::span<const std::byte> from) {
 }
 
 void Snapshot::zero(ByteRange range) {
-  exceptions_->require_writable();
+  store().require_writable();
   uint64_t piece = std::max(kPieceBytes, exceptions_->chunk_size().bytes());
   for_each_piece(range, piece, [&](ByteRange part) {
     put(Payload::zeroes(part), WhenFull::fail);
@@ -87,7 +94,7 @@ void Snapshot::zero(ByteRange range) {
 }
 
 void Snapshot::put(const Payload& payload, WhenFull when_full) {
-  exceptions_->require_writable();
+  store().require_writable();
   bool all_excepted = true;
   std::vector<Piece> pieces = look_up(payload.range(), nullptr);
   for (const Piece& piece : pieces) all_excepted &= piece.excepted;
@@ -213,7 +220,7 @@ void Snapshot::discard(ByteRange range) {
     throw std::system_error(Errc::unsupported,
                             "discard without discard_zeroes_cow");
   }
-  exceptions_->require_writable();
+  store().require_writable();
   const uint64_t step =
       std::max(kPieceBytes, exceptions_->chunk_size().bytes());
   if (options_.passdown != nullptr) {
@@ -273,10 +280,12 @@ bool Snapshot::origin_reads_as_zeroes(ByteRange range) {
 
 // Also of an invalid snapshot, as dm does it: what failed to become durable
 // has been reported, and is again by commit().
-void Snapshot::flush() { exceptions_->commit(); }
+void Snapshot::flush() {
+  if (exceptions_ != nullptr) exceptions_->commit();
+}
 
 BlockDevice::Extent Snapshot::extent_at(uint64_t offset) {
-  const ChunkSize chunk_size = exceptions_->chunk_size();
+  const ChunkSize chunk_size = store().chunk_size();
   ChunkRange rest = chunk_size.cover({offset, size() - offset});
   // Keeps the origin as it is until it has been asked.
   ReadTracker::Ticket ticket(family_->reads(), {offset, size() - offset});
@@ -294,13 +303,16 @@ BlockDevice::Extent Snapshot::extent_at(uint64_t offset) {
 }
 
 uint64_t Snapshot::allocated_sectors() const {
-  return exceptions_->usage().allocated;
+  ReaderLock lock(handover_mutex_);
+  return exceptions_ == nullptr ? 0 : exceptions_->usage().allocated;
 }
 
 std::string Snapshot::status_line() const {
+  ReaderLock lock(handover_mutex_);
   std::string line =
       "0 " + std::to_string(options_.length >> kSectorShift) + " snapshot ";
-  switch (exceptions_->state()) {
+  switch (exceptions_ == nullptr ? SnapshotState::invalid
+                                 : exceptions_->state()) {
     case SnapshotState::invalid:
       return line + "Invalid";
     case SnapshotState::overflowed:
@@ -314,10 +326,14 @@ std::string Snapshot::status_line() const {
 }
 
 std::string Snapshot::table_line() const {
+  ReaderLock lock(handover_mutex_);
+  // As the kernel prints it for a source that has been drained.
+  uint64_t chunk_sectors =
+      exceptions_ == nullptr ? 0 : exceptions_->chunk_size().sectors();
   std::string line = "0 " + std::to_string(options_.length >> kSectorShift) +
                      " snapshot " + options_.origin_name + " " +
-                     options_.cow_name + " " + to_string(exceptions_->type()) +
-                     " " + std::to_string(exceptions_->chunk_size().sectors());
+                     options_.cow_name + " " + to_string(options_.type) + " " +
+                     std::to_string(chunk_sectors);
   if (options_.passdown != nullptr) {
     line += " 2 discard_zeroes_cow discard_passdown_origin";
   } else if (options_.discard_zeroes_cow) {
@@ -327,13 +343,15 @@ std::string Snapshot::table_line() const {
 }
 
 std::string Snapshot::details() const {
+  ReaderLock lock(handover_mutex_);
   std::string text;
   auto add = [&](const std::string& key, const std::string& value) {
     text += key + ": " + value + "\n";
   };
   add("origin", options_.origin_name);
   add("cow", options_.cow_name);
-  add("store", to_string(exceptions_->type()));
+  add("store", to_string(options_.type));
+  if (exceptions_ == nullptr) return text;
   add("chunk_sectors", std::to_string(exceptions_->chunk_size().sectors()));
   add("exceptions", std::to_string(exceptions_->exception_count()));
   add("memory_bytes", std::to_string(exceptions_->memory_bytes()));

@@ -24,10 +24,13 @@ class Snapshot : public Target {
     bool discard_zeroes_cow = false;
     // Set with discard_passdown_origin: the origin, opened for writing.
     std::shared_ptr<BlockDevice> passdown;
+    StoreType type = StoreType::persistent;
     std::string origin_name;  // as a table line prints them
     std::string cow_name;
   };
 
+  // Without exceptions it is the destination of a handover, and answers EIO
+  // until that; a source does so afterwards.
   Snapshot(std::shared_ptr<Family> family,
            std::unique_ptr<CowExceptions> exceptions, Options options);
 
@@ -44,13 +47,20 @@ class Snapshot : public Target {
   std::string table_line() const override;
   std::string details() const override;
 
+  // REQUIRES: it has some, as every member of a family has.
   CowExceptions& exceptions() const { return *exceptions_; }
 
  private:
+  friend void hand_over(Snapshot& source, Snapshot& target,
+                        CowExceptions::Owner owner) noexcept;
+
   // What a write that finds no room does: fail as dm does, with the state
   // changed; or be refused (a discard), with nothing changed.
   enum class WhenFull { fail, unsupported };
   struct Piece;
+
+  // Throws Errc::handed_over if the store is not here.
+  CowExceptions& store() const;
 
   // The pieces of `range`, in order. With a ticket: one that protects the
   // origin's part of them from being overwritten, if there is any.
@@ -70,8 +80,13 @@ class Snapshot : public Target {
   bool origin_reads_as_zeroes(ByteRange range);
 
   const std::shared_ptr<Family> family_;
-  const std::unique_ptr<CowExceptions> exceptions_;
   const Options options_;
+
+  // Changes in hand_over() alone, with the gates of device and family closed
+  // and handover_mutex_ held. Requests, which are inside a gate, use it as it
+  // is; whoever asks for the status takes the mutex.
+  std::unique_ptr<CowExceptions> exceptions_;
+  mutable SharedMutex handover_mutex_;
 };
 
 }  // namespace snapfs

@@ -81,6 +81,7 @@ void TableLoad::run() {
   prepare();
   write();
   go_live();
+  wait();
 }
 
 void TableLoad::prepare() {
@@ -104,31 +105,68 @@ void TableLoad::check_names() {
       throw TableError(table.place, "two tables have the name " + table.name,
                        EINVAL);
     }
-    if (set_.members_.contains(table.name)) {
-      throw TableError(table.place,
-                       table.name +
-                           " is live already; remove it first, its live table "
-                           "cannot be replaced",
-                       EBUSY);
-    }
+    auto found = set_.members_.find(table.name);
+    if (found != set_.members_.end()) check_name_of_live(item, found->second);
+  }
+}
+
+// A live device can only go on with what it has: an origin with its device, a
+// snapshot with its store.
+void TableLoad::check_name_of_live(const Item& item,
+                                   const DeviceSet::Member& member) {
+  using Kind = DeviceSet::Member::Kind;
+  const Table& table = item.table;
+  if (member.kind == Kind::none) return;
+  auto refuse = [&](const std::string& why) {
+    throw TableError(table.place, table.name + " is live" + why, EBUSY);
+  };
+  if (member.is_snapshot() && !member.has_store()) {
+    throw TableError(
+        table.place,
+        table.name + " still has to be removed: its store was handed over",
+        EBUSY);
+  }
+  if (is_origin(table) != member.is_origin()) {
+    refuse(std::string(" as a ") +
+           (member.is_origin() ? "snapshot-origin" : "snapshot") +
+           "; remove it first");
+  }
+  if (is_origin(table)) return;
+  const SnapshotTable& snapshot = as_snapshot(table);
+  if (set_.opener_.storage_of(snapshot.cow.path, snapshot.cow_place) !=
+      member.cow) {
+    refuse(" with another COW device, " + member.cow_path +
+           "; remove it first");
   }
 }
 
 void TableLoad::prepare_origin(Item& item) {
   const OriginTable& table = as_origin(item.table);
+  auto self = set_.members_.find(item.table.name);
+  if (self != set_.members_.end() && self->second.is_origin()) {
+    item.fate = Item::Fate::replaces;
+  }
   item.origin = set_.opener_.open_origin(table.device, !table.read_only,
                                          table.device_place);
   item.origin_storage = item.origin.storage;
   item.origin_table_name = item.origin.table_name;
   item.length = checked_length(table.length_sectors, item.origin.device->size(),
                                table.device, item.table.place);
+  if (item.fate == Item::Fate::replaces &&
+      self->second.origin != item.origin_storage) {
+    throw TableError(table.device_place,
+                     item.table.name + " is live with another device, " +
+                         self->second.origin_table_name + "; remove it first",
+                     EBUSY);
+  }
   for (const auto& [name, member] : set_.members_) {
-    if (member.snapshot == nullptr && member.origin == item.origin_storage) {
+    if (name == item.table.name) continue;
+    if (member.is_origin() && member.origin == item.origin_storage) {
       throw TableError(table.device_place,
                        table.device + " is the origin " + name + " already",
                        EBUSY);
     }
-    if (member.snapshot == nullptr) continue;
+    if (!member.has_store()) continue;
     if (member.cow == item.origin_storage) {
       throw TableError(table.device_place,
                        table.device + " is the COW device of " + name, EBUSY);
@@ -170,7 +208,7 @@ std::optional<TableLoad::Base> TableLoad::base_of_storage(
     base->is_writable |= is_writable;
   };
   for (const auto& [name, member] : set_.members_) {
-    if (member.origin == storage) {
+    if (member.family != nullptr && member.origin == storage) {
       merge(member.family, member.origin_table_name, member.writes_origin);
     }
   }
@@ -192,9 +230,9 @@ TableLoad::Base TableLoad::find_base(const Item& item) {
     is_snapshot = !is_origin(other.table);
   }
   auto live = set_.members_.find(table.origin);
-  if (live != set_.members_.end()) {
-    if (live->second.snapshot == nullptr) storage = live->second.origin;
-    is_snapshot = live->second.snapshot != nullptr;
+  if (live != set_.members_.end() && !storage) {
+    if (live->second.is_origin()) storage = live->second.origin;
+    is_snapshot = live->second.is_snapshot();
   }
   if (is_snapshot) {
     throw TableError(table.origin_place,
@@ -221,12 +259,13 @@ TableLoad::Base TableLoad::base_of_path(const Item& item) {
   return {make_family(origin), origin.storage, origin.table_name, false};
 }
 
-void TableLoad::prepare_snapshot(Item& item) {
+void TableLoad::set_base(Item& item) {
   const SnapshotTable& table = as_snapshot(item.table);
   Base base = find_base(item);
   item.family = base.family;
   item.origin_storage = base.storage;
   item.origin_table_name = base.table_name;
+  item.origin_is_written = base.is_writable || table.discard_passdown_origin;
   item.length = checked_length(
       table.length_sectors, item.family->origin().size(),
       "the origin " + item.family->origin().name(), item.table.place);
@@ -235,7 +274,7 @@ void TableLoad::prepare_snapshot(Item& item) {
                                            table.origin_place);
   }
   for (const auto& [name, member] : set_.members_) {
-    if (table.discard_passdown_origin && member.snapshot != nullptr &&
+    if (table.discard_passdown_origin && member.has_store() &&
         member.origin == item.origin_storage && !member.cow_is_writable) {
       throw TableError(table.origin_place,
                        "the COW device of snapshot " + name +
@@ -243,21 +282,101 @@ void TableLoad::prepare_snapshot(Item& item) {
                            "written; leave discard_passdown_origin out",
                        EBUSY);
     }
-    if (member.snapshot != nullptr && member.cow_path == table.cow.path) {
-      throw TableError(table.cow_place,
-                       "COW device " + table.cow.path +
-                           " is in use by the live snapshot " + name,
-                       EBUSY);
-    }
   }
+}
+
+void TableLoad::prepare_snapshot(Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  set_base(item);
+  std::string source = find_source(item);
+  if (!source.empty()) {
+    prepare_handover(item, set_.members_.at(source));
+    return;
+  }
+  if (item.table.activate == Activate::manual) item.fate = Item::Fate::loaded;
   // A read-only snapshot of an origin that is written here still takes copies.
-  item.cow_is_writable =
-      !table.read_only || base.is_writable || table.discard_passdown_origin;
+  item.cow_is_writable = !table.read_only || item.origin_is_written;
   item.cow =
       set_.opener_.open_cow(table.cow, item.cow_is_writable, table.cow_place);
   check_cow(item);
   check_stale(item);
   prepare_store(item);
+}
+
+// The live snapshot whose store is on the COW that the table names; empty:
+// none.
+std::string TableLoad::find_source(const Item& item) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  auto storage = set_.opener_.storage_of(table.cow.path, table.cow_place);
+  if (!storage) return "";
+  for (const auto& [name, member] : set_.members_) {
+    if (member.has_store() && member.cow == *storage) return name;
+  }
+  return "";
+}
+
+void TableLoad::prepare_handover(Item& item, const DeviceSet::Member& source) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  check_pairing(item, source);
+  item.fate = Item::Fate::waits;
+  item.source = source.device->name();
+  const std::string cow = "COW device " + table.cow.path;
+  if (item.origin_storage != source.origin) {
+    throw TableError(table.origin_place,
+                     cow + " belongs to a snapshot of another origin, " +
+                         source.origin_table_name,
+                     EINVAL);
+  }
+  const CowExceptions& exceptions = source.snapshot->exceptions();
+  const uint64_t chunk_sectors = exceptions.chunk_size().sectors();
+  if (table.chunk_sectors != 0 && table.chunk_sectors != chunk_sectors) {
+    throw TableError(table.chunk_place,
+                     cow + " has chunks of " + std::to_string(chunk_sectors) +
+                         " sectors; leave the chunk size out to keep them",
+                     EINVAL);
+  }
+  if ((table.store == StoreType::transient) !=
+      (exceptions.type() == StoreType::transient)) {
+    throw TableError(item.table.place,
+                     cow + " holds a store of type " +
+                         to_string(exceptions.type()) +
+                         ", which cannot change to " + to_string(table.store),
+                     EINVAL);
+  }
+  if (!source.cow_is_writable && !table.read_only) {
+    throw TableError(table.cow_place, cow + " is open read-only", EROFS);
+  }
+}
+
+// Two tables at a time for one COW, one of which has the store.
+void TableLoad::check_pairing(const Item& item,
+                              const DeviceSet::Member& source) {
+  const SnapshotTable& table = as_snapshot(item.table);
+  const std::string& source_name = source.device->name();
+  auto refuse = [&](const std::string& why) {
+    throw TableError(table.cow_place,
+                     "Snapshot cow pairing for exception table handover "
+                     "failed: " +
+                         why,
+                     EBUSY);
+  };
+  for (const auto& [name, member] : set_.members_) {
+    if (member.is_snapshot() && !member.has_store() &&
+        member.cow == source.cow) {
+      refuse(name + ", which has handed the store over to " + source_name +
+             ", still has to be removed");
+    }
+    if (name != item.table.name && member.next &&
+        member.next->source == source_name) {
+      refuse(name + " waits for the store of " + source_name +
+             " already; clear it first");
+    }
+  }
+  for (const Item& other : items_) {
+    if (&other != &item && other.source == source_name) {
+      refuse(other.table.name + ", which is loaded with it, takes the store");
+    }
+  }
 }
 
 void TableLoad::check_cow(const Item& item) {
@@ -272,10 +391,8 @@ void TableLoad::check_cow(const Item& item) {
                      EBUSY);
   };
   for (const auto& [name, member] : set_.members_) {
-    if (member.snapshot != nullptr && member.cow == item.cow.storage) {
-      refuse("the live snapshot " + name);
-    }
-    if (member.origin == item.cow.storage) refuse(name + " as its origin");
+    if (member.family != nullptr && member.origin == item.cow.storage)
+      refuse(name + " as its origin");
   }
   for (const Item& other : items_) {
     if (&other == &item || other.family == nullptr) continue;
@@ -456,7 +573,7 @@ void TableLoad::load_store(Item& item, const DiskHeader& header) {
 
 void TableLoad::write() {
   for (Item& item : items_) {
-    if (!item.new_store) continue;
+    if (!item.new_store || item.fate != Item::Fate::live) continue;
     try {
       item.store = PersistentStore::create(item.cow.device, *item.new_store);
     } catch (const std::exception& error) {
@@ -488,20 +605,25 @@ std::shared_ptr<Target> TableLoad::make_target(Item& item) {
   const SnapshotTable& table = as_snapshot(item.table);
   auto exceptions = std::make_unique<CowExceptions>(
       item.cow.device, std::move(item.store), std::move(item.exceptions),
-      CowExceptions::Options{item.table.name, table.store, item.is_invalid,
-                             table.commit_interval},
+      item.is_invalid,
+      CowExceptions::Owner{item.table.name, table.store, table.commit_interval},
       set_.timer_, set_.events_);
   return std::make_shared<Snapshot>(
       item.family, std::move(exceptions),
       Snapshot::Options{item.length, table.read_only, table.discard_zeroes_cow,
-                        item.origin.device, item.origin_table_name,
+                        item.origin.device, table.store, item.origin_table_name,
                         item.cow.table_name});
 }
 
 void TableLoad::go_live() {
   // All that can fail for want of memory comes first.
   Ready ready;
-  for (Item& item : items_) make_ready(item, ready);
+  std::vector<std::shared_ptr<Target>> replacements;
+  for (Item& item : items_) {
+    if (item.fate == Item::Fate::live) make_ready(item, ready);
+    replacements.push_back(item.fate == Item::Fate::replaces ? make_target(item)
+                                                             : nullptr);
+  }
 
   // Every origin stands still before the first snapshot is taken.
   const std::vector<Family*> families = families_of_snapshots();
@@ -521,12 +643,34 @@ void TableLoad::go_live() {
   for (const auto& [name, member] : ready.members) {
     if (member.snapshot != nullptr) set_.removed_.erase(member.cow);
   }
+  for (auto& [name, member] : ready.members) become_live(name, member);
   set_.members_.merge(ready.members);
   {
     MutexLock lock(set_.mutex_);
     set_.devices_.merge(ready.devices);
   }
   for (const Event& event : ready.events) set_.events_.on_event(event);
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (replacements[i] != nullptr) replace_origin(items_[i], replacements[i]);
+  }
+}
+
+// A device that was loaded already, and waited to be resumed, stays the same.
+void TableLoad::become_live(const std::string& name,
+                            DeviceSet::Member& member) {
+  auto found = set_.members_.find(name);
+  if (found == set_.members_.end()) return;
+  std::shared_ptr<Target> target = member.device->live();
+  std::shared_ptr<const Table> table = member.device->live_table();
+  member.device = found->second.device;
+  {
+    MutexLock lock(member.device->mutex_);
+    member.device->live_ = std::move(target);
+    member.device->live_table_ = std::move(table);
+    member.device->next_table_ = nullptr;
+    member.device->next_source_.clear();
+  }
+  found->second = std::move(member);
 }
 
 // All snapshots or none.
@@ -543,10 +687,70 @@ void TableLoad::join_families(const Ready& ready) {
   }
 }
 
+void TableLoad::wait() {
+  auto group = std::make_shared<std::set<std::string>>();
+  std::vector<std::string> waiting;
+  std::vector<std::string> at_once;  // sources to be suspended by us
+  for (Item& item : items_) {
+    if (item.fate != Item::Fate::waits && item.fate != Item::Fate::loaded) {
+      continue;
+    }
+    const std::string& name = item.table.name;
+    auto shared = std::make_shared<std::set<std::string>>();
+    if (item.fate == Item::Fate::waits &&
+        item.table.activate != Activate::manual) {
+      shared = group;
+    }
+    // One that replaces a waiting table takes its place among the others.
+    auto old = set_.members_.find(name);
+    if (items_.size() == 1 && old != set_.members_.end() && old->second.next) {
+      shared = old->second.next->group;
+    }
+    shared->insert(name);
+    waiting.push_back(name);
+    if (item.fate == Item::Fate::waits &&
+        item.table.activate == Activate::now) {
+      at_once.push_back(item.source);
+    }
+    set_.set_next(name, {item.table, item.source, item.length,
+                         std::move(item.origin), shared});
+  }
+  try {
+    for (const std::string& source : at_once) {
+      set_.freeze(set_.member_of(source));
+    }
+  } catch (const std::exception& error) {
+    for (const std::string& name : waiting) set_.drop_next(name);
+    throw TableError(items_.front().table.place, error.what(), errno_of(error));
+  }
+  set_.hand_over_what_is_ready();
+}
+
+// The file goes on; requests that are inside are carried out by the old
+// target.
+void TableLoad::replace_origin(Item& item,
+                               const std::shared_ptr<Target>& target) {
+  DeviceSet::Member& member = set_.members_.at(item.table.name);
+  Device& device = *member.device;
+  device.admission_.close();
+  device.admission_.drain();
+  set_.flush(device);
+  member.writes_origin = !as_origin(item.table).read_only;
+  {
+    MutexLock lock(device.mutex_);
+    device.live_ = target;
+    device.live_table_ = std::make_shared<const Table>(item.table);
+  }
+  device.admission_.open();
+  if (set_.watcher_ != nullptr) set_.watcher_->after_change(device);
+  set_.events_.on_event(
+      {EventKind::load, device.name(), "replaced by " + target->table_line()});
+}
+
 std::vector<Family*> TableLoad::families_of_snapshots() const {
   std::vector<Family*> families;
   for (const Item& item : items_) {
-    if (is_origin(item.table)) continue;
+    if (is_origin(item.table) || item.fate != Item::Fate::live) continue;
     Family* family = item.family.get();
     if (std::find(families.begin(), families.end(), family) == families.end()) {
       families.push_back(family);
@@ -557,7 +761,7 @@ std::vector<Family*> TableLoad::families_of_snapshots() const {
 
 void TableLoad::flush_written_origins() {
   for (const Item& item : items_) {
-    if (is_origin(item.table)) continue;
+    if (is_origin(item.table) || item.fate != Item::Fate::live) continue;
     std::optional<Base> base = base_of_storage(item.origin_storage);
     if (!base || !base->is_writable) continue;
     try {
@@ -579,6 +783,8 @@ void TableLoad::make_ready(Item& item, Ready& ready) {
   }
   DeviceSet::Member member;
   member.device = device;
+  member.kind = is_origin(item.table) ? DeviceSet::Member::Kind::origin
+                                      : DeviceSet::Member::Kind::snapshot;
   member.family = item.family;
   member.origin = item.origin_storage;
   member.origin_table_name = item.origin_table_name;
@@ -587,6 +793,7 @@ void TableLoad::make_ready(Item& item, Ready& ready) {
     member.snapshot = dynamic_cast<Snapshot*>(target.get());
     member.cow = item.cow.storage;
     member.cow_path = as_snapshot(item.table).cow.path;
+    member.cow_table_name = item.cow.table_name;
     member.cow_is_writable = item.cow_is_writable;
   }
   ready.members.emplace(name, std::move(member));

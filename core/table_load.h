@@ -27,7 +27,11 @@ class TableLoad {
   void run() EXCLUDES(set_.load_mutex_);
 
  private:
-  // One table made ready.
+  // One table made ready. Its fate:
+  //   live      a new device
+  //   replaces  the next life of an origin: no store is concerned
+  //   waits     the destination of a handover
+  //   loaded    `activate: manual` without a handover: taken when it is resumed
   struct Item {
     Table table;
     OpenedDevice origin;  // an origin's own device; a snapshot's passdown
@@ -35,9 +39,14 @@ class TableLoad {
     std::shared_ptr<Family> family;
     DeviceId origin_storage;
     std::string origin_table_name;
+    bool origin_is_written = false;
     uint64_t length = 0;  // bytes
 
-    // Snapshots.
+    // What becomes of the table; see Fate.
+    enum class Fate { live, replaces, waits, loaded } fate = Fate::live;
+    std::string source;  // waits: whose store it will take
+
+    // Snapshots that go live.
     bool cow_is_writable = false;
     bool is_invalid = false;
     std::optional<ChunkSize> new_store;  // chunk size of a store to be made
@@ -62,7 +71,20 @@ class TableLoad {
   // devices to the set.
   void go_live() REQUIRES(set_.load_mutex_);
 
+  // Keeps what does not go live, and hands over what can be.
+  void wait() REQUIRES(set_.load_mutex_);
+
   void check_names() REQUIRES(set_.load_mutex_);
+  void check_name_of_live(const Item& item, const DeviceSet::Member& member)
+      REQUIRES(set_.load_mutex_);
+  std::string find_source(const Item& item) REQUIRES(set_.load_mutex_);
+  void prepare_handover(Item& item, const DeviceSet::Member& source)
+      REQUIRES(set_.load_mutex_);
+  void check_pairing(const Item& item, const DeviceSet::Member& source)
+      REQUIRES(set_.load_mutex_);
+  void replace_origin(Item& item, const std::shared_ptr<Target>& target)
+      REQUIRES(set_.load_mutex_);
+  void set_base(Item& item) REQUIRES(set_.load_mutex_);
   void prepare_origin(Item& item) REQUIRES(set_.load_mutex_);
   void prepare_snapshot(Item& item) REQUIRES(set_.load_mutex_);
   Base find_base(const Item& item) REQUIRES(set_.load_mutex_);
@@ -88,6 +110,8 @@ class TableLoad {
   };
   void make_ready(Item& item, Ready& ready);
   void join_families(const Ready& ready) REQUIRES(set_.load_mutex_);
+  void become_live(const std::string& name, DeviceSet::Member& member)
+      REQUIRES(set_.load_mutex_);
   void refuse_foreign_content(const Item& item) const;
   std::shared_ptr<Target> make_target(Item& item);
   [[noreturn]] void fail_writing(const Item& item,

@@ -50,7 +50,7 @@ void refuse_if_empty(const FoundDevice& found, const FileDevice& device) {
 
 // Runs `open`, and says where the table is if it refuses.
 template <typename Open>
-OpenedDevice at_place(const Place& place, Open open) {
+auto at_place(const Place& place, Open open) -> decltype(open()) {
   try {
     return open();
   } catch (const Refusal& refusal) {
@@ -90,6 +90,18 @@ OpenedDevice HostDevices::open_cow(const CowPath& cow, bool writable,
     }
     return open_found(examine_target(own_mount_, cow.path, std::move(target)),
                       writable);
+  });
+}
+
+std::optional<DeviceId> HostDevices::storage_of(const std::string& path,
+                                                const Place& place) {
+  return at_place(place, [&]() -> std::optional<DeviceId> {
+    PathTarget target = own_mount_.follow(path);
+    if (target.outcome == PathTarget::Outcome::missing) return std::nullopt;
+    if (target.outcome != PathTarget::Outcome::found) {
+      refuse_target(path, target);
+    }
+    return examine_target(own_mount_, path, std::move(target)).storage;
   });
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "core/device_opener.h"
@@ -33,6 +34,8 @@ class HostDevices : public DeviceOpener {
                            const Place& place) override;
   OpenedDevice open_cow(const CowPath& cow, bool writable,
                         const Place& place) override;
+  std::optional<DeviceId> storage_of(const std::string& path,
+                                     const Place& place) override;
   std::string foreign_content(const OpenedDevice& opened) override;
   void discard_created(const OpenedDevice& opened) noexcept override;
 

@@ -145,6 +145,14 @@ OpenedDevice MemoryOpener::open_cow(const CowPath& cow, bool writable,
   return opened;
 }
 
+std::optional<DeviceId> MemoryOpener::storage_of(const std::string& path,
+                                                 const Place&) {
+  MutexLock lock(state_->mutex);
+  std::shared_ptr<Entry> entry = state_->find(path);
+  if (entry == nullptr) return std::nullopt;
+  return entry->storage;
+}
+
 std::string MemoryOpener::foreign_content(const OpenedDevice& opened) {
   MutexLock lock(state_->mutex);
   for (const auto& [path, entry] : state_->entries) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/device_opener.h"
@@ -48,6 +49,8 @@ class MemoryOpener : public DeviceOpener {
                            const Place& place) override;
   OpenedDevice open_cow(const CowPath& cow, bool writable,
                         const Place& place) override;
+  std::optional<DeviceId> storage_of(const std::string& path,
+                                     const Place& place) override;
   std::string foreign_content(const OpenedDevice& opened) override;
   void discard_created(const OpenedDevice& opened) noexcept override;
 

@@ -42,9 +42,8 @@ class CowExceptionsTest : public testing::Test {
     }
     cow_->reset_counts();
     return std::make_unique<CowExceptions>(
-        cow_, std::move(store), ExceptionTable(),
-        CowExceptions::Options{"snap", type, is_invalid, commit_interval},
-        timer_, events_);
+        cow_, std::move(store), ExceptionTable(), is_invalid,
+        CowExceptions::Owner{"snap", type, commit_interval}, timer_, events_);
   }
 
   // One exception, handed in and published.
@@ -305,8 +304,8 @@ TEST_F(CowExceptionsTest, nothing_is_committed_when_nothing_is_pending) {
   auto other_cow = std::make_shared<CountingDevice>(other_memory);
   CowExceptions other(other_cow,
                       PersistentStore::create(other_cow, ChunkSize(8)),
-                      ExceptionTable(),
-                      {"other", StoreType::persistent, false, milliseconds(20)},
+                      ExceptionTable(), false,
+                      {"other", StoreType::persistent, milliseconds(20)},
                       timer_, events_);
   other_cow->reset_counts();
   add(other, 1);

@@ -194,12 +194,23 @@ TEST_F(TableLoadTest, two_tables_of_one_name_are_refused) {
                  "base.yaml:1:1: two tables have the name base", EINVAL);
 }
 
-TEST_F(TableLoadTest, a_name_that_is_live_is_refused) {
+TEST_F(TableLoadTest, an_origin_that_is_live_keeps_its_device) {
   load({kBase});
 
   expect_refused({origin_table("base", "/other")},
-                 "base.yaml:1:1: base is live already; remove it first, its "
-                 "live table cannot be replaced",
+                 "base.yaml:2:9: base is live with another device, /origin; "
+                 "remove it first",
+                 EBUSY);
+}
+
+TEST_F(TableLoadTest, a_name_that_is_live_keeps_its_target) {
+  load({kBase, snapshot("s", "/cow")});
+
+  expect_refused({origin_table("s", "/other")},
+                 "s.yaml:1:1: s is live as a snapshot; remove it first", EBUSY);
+  expect_refused({snapshot("s", "/cow2")},
+                 "s.yaml:1:1: s is live with another COW device, /cow; remove "
+                 "it first",
                  EBUSY);
 }
 
@@ -379,19 +390,24 @@ TEST_F(TableLoadTest, one_cow_for_two_tables_is_refused) {
                  EBUSY);
 }
 
-TEST_F(TableLoadTest, the_cow_of_a_live_snapshot_is_refused) {
+TEST_F(TableLoadTest, the_cow_of_a_live_snapshot_belongs_to_its_origin) {
+  load({kBase, snapshot("s", "/cow")});
+
+  expect_refused(
+      {origin_table("o", "/other"), of_origin(snapshot("t", "/cow"), "o")},
+      "t.yaml:2:9: COW device /cow belongs to a snapshot of another origin, "
+      "/origin",
+      EINVAL);
+}
+
+TEST_F(TableLoadTest, two_tables_for_the_store_of_a_snapshot_are_refused) {
   load({kBase, snapshot("s", "/cow")});
   opener_.add_alias("/alias", "/cow");
 
-  expect_refused({snapshot("t", "/cow")},
-                 "t.yaml:3:6: COW device /cow is in use by the live snapshot s",
+  expect_refused({snapshot("t", "/cow"), snapshot("u", "/alias")},
+                 "u.yaml:3:6: Snapshot cow pairing for exception table "
+                 "handover failed: t, which is loaded with it, takes the store",
                  EBUSY);
-  expect_refused(
-      {snapshot("t", "/alias")},
-      "t.yaml:3:6: COW device /alias is in use by the live snapshot s", EBUSY);
-  expect_refused(
-      {origin_table("o", "/other"), of_origin(snapshot("t", "/cow"), "o")},
-      "t.yaml:3:6: COW device /cow is in use by the live snapshot s", EBUSY);
 }
 
 TEST_F(TableLoadTest, a_discard_that_is_passed_down_needs_writable_cows) {

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+//
+// Who shows devices as files is told here when a file's cache must be dealt
+// with. Both calls come from the thread that suspends or loads, may block on
+// I/O of that device, and must not call the DeviceSet.
+#pragma once
+
+namespace snapfs {
+
+class Device;
+
+class DeviceWatcher {
+ public:
+  virtual ~DeviceWatcher() = default;
+
+  // The device is about to be suspended and still carries requests out: what
+  // lies in caches above it should be written back now.
+  virtual void before_freeze(Device& device) = 0;
+
+  // Another target answers now: size and content may differ, or it answers EIO.
+  // What lies in caches above it must go.
+  virtual void after_change(Device& device) = 0;
+};
+
+}  // namespace snapfs

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "core/error.h"
 #include "core/handover.h"
@@ -83,6 +84,32 @@ void DeviceSet::freeze(Member& member) {
   events_.on_event({EventKind::freeze, device.name(), "suspended"});
 }
 
+// Those of them that were not suspended yet. On an error none of them stays so.
+std::vector<DeviceSet::Member*> DeviceSet::freeze_all(
+    const std::set<std::string>& names) {
+  std::vector<Member*> frozen;
+  frozen.reserve(names.size());
+  try {
+    for (const std::string& name : names) {
+      Member& member = member_of(name);
+      const bool is_live = member.device->state() == DeviceState::live;
+      freeze(member);
+      if (is_live) frozen.push_back(&member);
+    }
+  } catch (...) {
+    thaw_all(frozen);
+    throw;
+  }
+  return frozen;
+}
+
+void DeviceSet::thaw_all(const std::vector<Member*>& frozen) {
+  for (Member* member : frozen) {
+    thaw(*member);
+    events_.on_event({EventKind::resume, member->device->name(), "resumed"});
+  }
+}
+
 // REQUIRES: suspended.
 void DeviceSet::thaw(Member& member) {
   Device& device = *member.device;
@@ -109,31 +136,30 @@ void DeviceSet::resume(const std::string& name) {
 
 void DeviceSet::resume_live(Member& member) {
   const std::string& name = member.device->name();
+  if (member.device->state() != DeviceState::suspended) return;
   if (Member* destination = waiting_for(name)) {
     throw std::system_error(
         EINVAL, std::generic_category(),
         "Unable to resume snapshot source until handover completes: " +
             destination->device->name() + " waits for the store of " + name);
   }
-  if (member.device->state() != DeviceState::suspended) return;
-  thaw(member);
-  events_.on_event({EventKind::resume, name, "resumed"});
+  thaw_all({&member});
 }
 
 void DeviceSet::resume_destination(Member& member) {
   std::set<std::string> group = *member.next->group;
   for (const std::string& name : group) {
     Member& source = member_of(member_of(name).next->source);
-    // Under its own name a device is suspended on the way, as dm does it.
-    if (&source == &member) {
-      freeze(source);
-    } else if (source.device->state() != DeviceState::suspended) {
+    if (&source != &member &&
+        source.device->state() != DeviceState::suspended) {
       throw std::system_error(
           EINVAL, std::generic_category(),
           "Unable to perform snapshot handover until source is suspended: " +
               source.device->name() + " is not");
     }
   }
+  // Under its own name a device is suspended on the way, as dm does it.
+  if (member.has_store()) freeze(member);
   hand_over_group(group);
 }
 
@@ -208,7 +234,6 @@ void DeviceSet::make_live(Member& source, Member& target,
     target.family = source.family;
     target.origin = source.origin;
     target.origin_table_name = source.origin_table_name;
-    target.writes_origin = source.writes_origin;
     target.cow = source.cow;
     target.cow_path = source.cow_path;
     target.cow_table_name = source.cow_table_name;
@@ -217,6 +242,7 @@ void DeviceSet::make_live(Member& source, Member& target,
     source.device->handed_over_to_ = target_name;
   }
   target.snapshot = snapshot.get();
+  target.writes_origin = target.next->passdown.device != nullptr;
   {
     MutexLock lock(target.device->mutex_);
     target.device->live_ = snapshot;
@@ -285,10 +311,16 @@ void DeviceSet::set_next(const std::string& name, Next next) {
   events_.on_event(
       {EventKind::wait, name,
        next.source.empty() ? "loaded" : "waiting for " + next.source});
-  if (member.next && member.next->group != next.group) {
+  leave_group(name, member, next.group.get());
+  member.next = std::move(next);
+}
+
+// Its next table is replaced by one of the group `stays_in` (null: of none).
+void DeviceSet::leave_group(const std::string& name, Member& member,
+                            const std::set<std::string>* stays_in) {
+  if (member.next && member.next->group.get() != stays_in) {
     member.next->group->erase(name);
   }
-  member.next = std::move(next);
 }
 
 void DeviceSet::remove(const std::string& name) {
@@ -327,9 +359,11 @@ void DeviceSet::remove(const std::string& name) {
 void DeviceSet::take_down(Member member) {
   Device& device = *member.device;
   bool is_handed_over = false;
+  bool was_suspended = false;
   {
     MutexLock lock(device.mutex_);
     is_handed_over = !device.handed_over_to_.empty();
+    was_suspended = std::exchange(device.suspended_, false);
   }
   device.admission_.close();
   device.admission_.drain();
@@ -352,6 +386,8 @@ void DeviceSet::take_down(Member member) {
     device.live_ = nullptr;
   }
   device.admission_.open();
+  // What has parked on a suspended device gets its answer, too.
+  if (was_suspended) device.admission_.open();
 }
 
 std::shared_ptr<Device> DeviceSet::find(const std::string& name) const {

@@ -101,7 +101,7 @@ class DeviceSet {
     std::shared_ptr<Family> family;
     DeviceId origin;  // storage of the family's origin
     std::string origin_table_name;
-    bool writes_origin = false;    // it is a writable snapshot-origin
+    bool writes_origin = false;    // an origin's writes, a snapshot's passdown
     Snapshot* snapshot = nullptr;  // if it is one
     DeviceId cow;                  // storage of its COW
     std::string cow_path;
@@ -125,7 +125,10 @@ class DeviceSet {
   Member& member_of(const std::string& name) REQUIRES(load_mutex_);
   Member* waiting_for(const std::string& source) REQUIRES(load_mutex_);
   void freeze(Member& member) REQUIRES(load_mutex_);
+  std::vector<Member*> freeze_all(const std::set<std::string>& names)
+      REQUIRES(load_mutex_);
   void thaw(Member& member) REQUIRES(load_mutex_);
+  void thaw_all(const std::vector<Member*>& frozen) REQUIRES(load_mutex_);
   void hand_over_what_is_ready() REQUIRES(load_mutex_);
   bool is_ready(const std::set<std::string>& group) REQUIRES(load_mutex_);
   void hand_over_group(const std::set<std::string>& group)
@@ -137,6 +140,8 @@ class DeviceSet {
   void cancel_next(Member& member) REQUIRES(load_mutex_);
   void drop_next(const std::string& name) REQUIRES(load_mutex_);
   void set_next(const std::string& name, Next next) REQUIRES(load_mutex_);
+  void leave_group(const std::string& name, Member& member,
+                   const std::set<std::string>* stays_in) REQUIRES(load_mutex_);
   void take_down(Member member) REQUIRES(load_mutex_);
   void flush(Device& device) noexcept;
   WriteCount write_count(const DeviceId& origin) REQUIRES(load_mutex_);

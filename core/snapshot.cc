@@ -281,6 +281,8 @@ bool Snapshot::origin_reads_as_zeroes(ByteRange range) {
 // Also of an invalid snapshot, as dm does it: what failed to become durable
 // has been reported, and is again by commit().
 void Snapshot::flush() {
+  // Not only requests flush: the end of a mount does, too.
+  ReaderLock lock(handover_mutex_);
   if (exceptions_ != nullptr) exceptions_->commit();
 }
 

@@ -84,7 +84,7 @@ class Snapshot : public Target {
 
   // Changes in hand_over() alone, with the gates of device and family closed
   // and handover_mutex_ held. Requests, which are inside a gate, use it as it
-  // is; whoever asks for the status takes the mutex.
+  // is; whoever asks for the status or flushes takes the mutex.
   std::unique_ptr<CowExceptions> exceptions_;
   mutable SharedMutex handover_mutex_;
 };

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <set>
 
 #include "core/disk_format.h"
 #include "core/error.h"
@@ -80,7 +81,13 @@ void TableLoad::run() {
   MutexLock lock(set_.load_mutex_);
   prepare();
   write();
-  go_live();
+  std::vector<DeviceSet::Member*> frozen = freeze_sources();
+  try {
+    go_live();
+  } catch (...) {
+    set_.thaw_all(frozen);
+    throw;
+  }
   wait();
 }
 
@@ -210,6 +217,13 @@ std::optional<TableLoad::Base> TableLoad::base_of_storage(
   for (const auto& [name, member] : set_.members_) {
     if (member.family != nullptr && member.origin == storage) {
       merge(member.family, member.origin_table_name, member.writes_origin);
+    }
+  }
+  // A table that waits writes to its origin later.
+  for (const auto& [name, member] : set_.members_) {
+    if (base && member.next && member.next->passdown.device != nullptr &&
+        member.next->passdown.storage == storage) {
+      base->is_writable = true;
     }
   }
   for (const Item& item : items_) {
@@ -393,6 +407,8 @@ void TableLoad::check_cow(const Item& item) {
   for (const auto& [name, member] : set_.members_) {
     if (member.family != nullptr && member.origin == item.cow.storage)
       refuse(name + " as its origin");
+    if (name != item.table.name && is_loaded_on(member, item.cow.storage))
+      refuse(name + ", which is loaded");
   }
   for (const Item& other : items_) {
     if (&other == &item || other.family == nullptr) continue;
@@ -410,6 +426,14 @@ void TableLoad::check_cow(const Item& item) {
                          "not be recorded on it",
                      EIO);
   }
+}
+
+// Does a table that waits for nothing but to be resumed name this COW device?
+bool TableLoad::is_loaded_on(const DeviceSet::Member& member,
+                             const DeviceId& cow) {
+  if (!member.next || !member.next->source.empty()) return false;
+  const SnapshotTable& table = as_snapshot(member.next->table);
+  return set_.opener_.storage_of(table.cow.path, table.cow_place) == cow;
 }
 
 // A store that its origin has outgrown would show new data as old.
@@ -615,6 +639,23 @@ std::shared_ptr<Target> TableLoad::make_target(Item& item) {
                         item.cow.table_name});
 }
 
+// For `activate: now`, before anything is changed that could not be taken back.
+std::vector<DeviceSet::Member*> TableLoad::freeze_sources() {
+  std::set<std::string> sources;
+  const Item* first = nullptr;
+  for (const Item& item : items_) {
+    if (item.fate != Item::Fate::waits || item.table.activate != Activate::now)
+      continue;
+    sources.insert(item.source);
+    if (first == nullptr) first = &item;
+  }
+  try {
+    return set_.freeze_all(sources);
+  } catch (const std::exception& error) {
+    fail_writing(*first, error.what());
+  }
+}
+
 void TableLoad::go_live() {
   // All that can fail for want of memory comes first.
   Ready ready;
@@ -663,6 +704,7 @@ void TableLoad::become_live(const std::string& name,
   std::shared_ptr<Target> target = member.device->live();
   std::shared_ptr<const Table> table = member.device->live_table();
   member.device = found->second.device;
+  set_.leave_group(name, found->second, nullptr);
   {
     MutexLock lock(member.device->mutex_);
     member.device->live_ = std::move(target);
@@ -689,8 +731,6 @@ void TableLoad::join_families(const Ready& ready) {
 
 void TableLoad::wait() {
   auto group = std::make_shared<std::set<std::string>>();
-  std::vector<std::string> waiting;
-  std::vector<std::string> at_once;  // sources to be suspended by us
   for (Item& item : items_) {
     if (item.fate != Item::Fate::waits && item.fate != Item::Fate::loaded) {
       continue;
@@ -703,25 +743,13 @@ void TableLoad::wait() {
     }
     // One that replaces a waiting table takes its place among the others.
     auto old = set_.members_.find(name);
-    if (items_.size() == 1 && old != set_.members_.end() && old->second.next) {
+    if (items_.size() == 1 && shared == group && old != set_.members_.end() &&
+        old->second.next && !old->second.next->source.empty()) {
       shared = old->second.next->group;
     }
     shared->insert(name);
-    waiting.push_back(name);
-    if (item.fate == Item::Fate::waits &&
-        item.table.activate == Activate::now) {
-      at_once.push_back(item.source);
-    }
     set_.set_next(name, {item.table, item.source, item.length,
                          std::move(item.origin), shared});
-  }
-  try {
-    for (const std::string& source : at_once) {
-      set_.freeze(set_.member_of(source));
-    }
-  } catch (const std::exception& error) {
-    for (const std::string& name : waiting) set_.drop_next(name);
-    throw TableError(items_.front().table.place, error.what(), errno_of(error));
   }
   set_.hand_over_what_is_ready();
 }

@@ -67,6 +67,8 @@ class TableLoad {
   void prepare() REQUIRES(set_.load_mutex_);
   // Initialises new stores.
   void write();
+  // Suspends what is to be handed over at once; returns those devices.
+  std::vector<DeviceSet::Member*> freeze_sources() REQUIRES(set_.load_mutex_);
   // Takes the snapshots of live origins, all at one point in time, and adds the
   // devices to the set.
   void go_live() REQUIRES(set_.load_mutex_);
@@ -94,6 +96,8 @@ class TableLoad {
   std::shared_ptr<Family> make_family(const OpenedDevice& origin)
       REQUIRES(set_.load_mutex_);
   void check_cow(const Item& item) REQUIRES(set_.load_mutex_);
+  bool is_loaded_on(const DeviceSet::Member& member, const DeviceId& cow)
+      REQUIRES(set_.load_mutex_);
   void check_stale(const Item& item) REQUIRES(set_.load_mutex_);
   void prepare_store(Item& item);
   void prepare_new_store(Item& item, bool has_foreign_magic);

@@ -42,9 +42,8 @@ class FamilyTest : public testing::Test {
         std::make_shared<MemoryDevice>(4 * origin_->size(), name), recording_);
     auto exceptions = std::make_unique<CowExceptions>(
         cow, std::make_unique<TransientStore>(cow, ChunkSize(chunk_sectors)),
-        ExceptionTable(),
-        CowExceptions::Options{name, StoreType::transient, false, {}}, timer_,
-        events_);
+        ExceptionTable(), false,
+        CowExceptions::Owner{name, StoreType::transient, {}}, timer_, events_);
     Snapshot::Options options;
     options.length = origin_->size();
     snapshots_.push_back(std::make_unique<Snapshot>(

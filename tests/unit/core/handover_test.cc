@@ -11,6 +11,7 @@
 #include "core/device_set.h"
 #include "core/error.h"
 #include "tests/support/counting_device.h"
+#include "tests/support/faulty_device.h"
 #include "tests/support/memory_device.h"
 #include "tests/support/memory_opener.h"
 #include "tests/support/pattern.h"
@@ -400,6 +401,161 @@ TEST_F(HandoverTest, the_handed_over_store_loads_again) {
 
   EXPECT_EQ(status("E"), usage);
   EXPECT_TRUE(content("E") == before);
+}
+
+TEST_F(HandoverTest, resuming_a_live_source_does_nothing) {
+  set_.load({table("B")});
+
+  EXPECT_EQ(refusal([&] { set_.resume("A"); }), "");
+
+  EXPECT_EQ(state("A"), "live\n");
+  EXPECT_EQ(state("B"), "waiting for A\n");
+}
+
+// A group of B, which waits for A, and B2, which waits for A2.
+class HandoverGroupTest : public HandoverTest {
+ protected:
+  HandoverGroupTest() {
+    opener_.add("cow2", kSectors * 128);
+    set_.load({second("A2", Activate::on_freeze)});
+  }
+
+  static Table second(const std::string& name, Activate activate) {
+    Table made = snapshot_table(name, "orig", "cow2", StoreType::persistent, 8);
+    made.activate = activate;
+    return made;
+  }
+
+  void load_group(Activate activate = Activate::on_freeze) {
+    set_.load({table("B", activate), second("B2", activate)});
+  }
+};
+
+TEST_F(HandoverGroupTest, a_table_that_goes_live_leaves_its_group) {
+  load_group();
+  opener_.add("cow3", kSectors * 128);
+
+  // Another COW, for which nothing waits.
+  set_.load({snapshot_table("B2", "orig", "cow3", StoreType::persistent, 8)});
+  set_.suspend("A");
+
+  EXPECT_EQ(state("B2"), "live\n");
+  EXPECT_EQ(state("B"), "live\n");
+  EXPECT_EQ(state("A2"), "live\n");
+}
+
+TEST_F(HandoverGroupTest, a_table_that_needs_no_source_leaves_its_group) {
+  load_group();
+  opener_.add("cow3", kSectors * 128);
+  Table manual = snapshot_table("B2", "orig", "cow3", StoreType::persistent, 8);
+  manual.activate = Activate::manual;
+
+  set_.load({manual});
+  set_.suspend("A");
+
+  EXPECT_EQ(state("B2"), "loaded\n");
+  EXPECT_EQ(state("B"), "live\n");
+}
+
+TEST_F(HandoverGroupTest, a_table_made_manual_leaves_its_group) {
+  load_group();
+
+  set_.load({second("B2", Activate::manual)});
+  set_.suspend("A2");
+  EXPECT_EQ(state("B2"), "waiting for A2\n");
+  set_.suspend("A");
+
+  EXPECT_EQ(state("B"), "live\n");
+  EXPECT_EQ(state("B2"), "waiting for A2\n");
+}
+
+TEST_F(HandoverGroupTest, a_corrected_table_takes_its_place_in_the_group) {
+  load_group();
+
+  set_.load({second("B2", Activate::on_freeze)});
+  set_.suspend("A2");
+  EXPECT_EQ(state("B2"), "waiting for A2\n");
+  set_.suspend("A");
+
+  EXPECT_EQ(state("B"), "live\n");
+  EXPECT_EQ(state("B2"), "live\n");
+}
+
+TEST_F(HandoverGroupTest, a_load_that_fails_lets_the_sources_go_on) {
+  auto other = std::make_shared<FaultyDevice>(
+      std::make_shared<MemoryDevice>(kSectors * 512, "other"));
+  opener_.add("other", other);
+  opener_.add("cow3", kSectors * 128);
+  set_.load({origin_table("orig2", "other"), table("B", Activate::manual)});
+  // To take a snapshot its origin is flushed.
+  Table fresh = snapshot_table("N", "orig2", "cow3", StoreType::persistent, 8);
+  other->inject({.ops = kFlush});
+
+  EXPECT_NE(refusal([&] {
+              set_.load({table("B", Activate::now), fresh});
+            }),
+            "");
+
+  EXPECT_EQ(state("A"), "live\n");
+  EXPECT_EQ(state("B"), "waiting for A\n");
+  EXPECT_EQ(set_.find("N"), nullptr);
+}
+
+TEST_F(HandoverGroupTest, a_refused_resume_freezes_nothing) {
+  set_.load({table("A"), second("B2", Activate::on_freeze)});
+
+  EXPECT_NE(refusal([&] { set_.resume("A"); }), "");
+
+  EXPECT_EQ(state("A"), "live\nnext: waiting for A\n");
+}
+
+TEST_F(HandoverTest, requests_parked_on_a_device_that_is_removed_are_woken) {
+  struct Waiter : Parked {
+    void wake() override { woken = true; }
+    bool woken = false;
+  } waiter;
+  std::shared_ptr<Device> device = set_.find("A");
+  set_.suspend("A");
+  ASSERT_FALSE(device->admission().enter(waiter).has_value());
+
+  set_.remove("A");
+
+  EXPECT_TRUE(waiter.woken);
+  EXPECT_TRUE(device->admission().enter(waiter).has_value());
+  EXPECT_EQ(device->live(), nullptr);
+}
+
+TEST_F(HandoverTest, a_passdown_of_the_new_table_counts_as_a_writer) {
+  opener_.add("cow2", kSectors * 128);
+  Table passdown =
+      snapshot_table("A", "origin", "cow", StoreType::persistent, 8);
+  passdown.activate = Activate::now;
+  snapshot_of(passdown).discard_zeroes_cow = true;
+  snapshot_of(passdown).discard_passdown_origin = true;
+  set_.remove("orig");
+  set_.load({passdown});
+  Table reader =
+      snapshot_table("R", "origin", "cow2", StoreType::persistent, 8);
+  snapshot_of(reader).read_only = true;
+  set_.load({reader});
+  std::vector<std::byte> before = content("R");
+
+  target("A")->discard({0, kChunk});
+
+  EXPECT_TRUE(content("R") == before);
+}
+
+TEST_F(HandoverTest, the_cow_of_a_loaded_table_is_not_taken_by_another) {
+  opener_.add("cow2", kSectors * 128);
+  Table manual = snapshot_table("M", "orig", "cow2", StoreType::persistent, 8);
+  manual.activate = Activate::manual;
+  set_.load({manual});
+
+  EXPECT_EQ(refusal([&] {
+              set_.load({snapshot_table("X", "orig", "cow2",
+                                        StoreType::persistent, 8)});
+            }),
+            "X.yaml:3:6: COW device cow2 is in use by M, which is loaded");
 }
 
 }  // namespace

@@ -63,11 +63,13 @@ void DeviceSet::freeze(Member& member) {
   device.admission_.close();
   device.admission_.drain();
   std::shared_ptr<Target> target = device.live();
+  bool is_durable = true;
   try {
     if (!target->read_only()) target->flush();
   } catch (const std::exception& error) {
     // What an invalid snapshot has lost it has lost: it can be frozen. Anything
     // else is not frozen before it is durable.
+    is_durable = false;
     bool is_lost =
         member.has_store() &&
         member.snapshot->exceptions().state() == SnapshotState::invalid;
@@ -81,6 +83,7 @@ void DeviceSet::freeze(Member& member) {
     MutexLock lock(device.mutex_);
     device.suspended_ = true;
   }
+  if (watcher_ != nullptr && is_durable) watcher_->after_freeze(device);
   events_.on_event({EventKind::freeze, device.name(), "suspended"});
 }
 
@@ -323,17 +326,26 @@ void DeviceSet::leave_group(const std::string& name, Member& member,
   }
 }
 
+void DeviceSet::check_unwanted(const std::string& name) {
+  MutexLock load_lock(load_mutex_);
+  check_unwanted(member_of(name));
+}
+
+void DeviceSet::check_unwanted(Member& member) {
+  const std::string& name = member.device->name();
+  Member* destination = waiting_for(name);
+  if (destination == nullptr || destination == &member) return;
+  throw std::system_error(Errc::busy, destination->device->name() +
+                                          " waits for the store of " + name +
+                                          "; suspend " + name + ", or clear " +
+                                          destination->device->name());
+}
+
 void DeviceSet::remove(const std::string& name) {
   MutexLock load_lock(load_mutex_);
   Member& member = member_of(name);
   Device& device = *member.device;
-  Member* destination = waiting_for(name);
-  if (destination != nullptr && destination != &member) {
-    throw std::system_error(
-        Errc::busy, destination->device->name() + " waits for the store of " +
-                        name + "; suspend " + name + ", or clear " +
-                        destination->device->name());
-  }
+  check_unwanted(member);
   if (member.kind == Member::Kind::none) return cancel_next(member);
   {
     MutexLock device_lock(device.mutex_);

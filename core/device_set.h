@@ -68,6 +68,9 @@ class DeviceSet {
   // is open (what has been handed over may be), or a table waits for its store.
   void remove(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
+  // Throws as remove() does if another table waits for this device's store.
+  void check_unwanted(const std::string& name) EXCLUDES(load_mutex_, mutex_);
+
   // Null if there is none of that name.
   std::shared_ptr<Device> find(const std::string& name) const EXCLUDES(mutex_);
 
@@ -123,6 +126,7 @@ class DeviceSet {
   using WriteCount = std::shared_ptr<std::atomic<uint64_t>>;
 
   Member& member_of(const std::string& name) REQUIRES(load_mutex_);
+  void check_unwanted(Member& member) REQUIRES(load_mutex_);
   Member* waiting_for(const std::string& source) REQUIRES(load_mutex_);
   void freeze(Member& member) REQUIRES(load_mutex_);
   std::vector<Member*> freeze_all(const std::set<std::string>& names)

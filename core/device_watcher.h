@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Who shows devices as files is told here when a file's cache must be dealt
-// with. Both calls come from the thread that suspends or loads, may block on
+// with. The calls come from the thread that suspends or loads, may block on
 // I/O of that device, and must not call the DeviceSet.
 #pragma once
 
@@ -16,6 +16,10 @@ class DeviceWatcher {
   // The device is about to be suspended and still carries requests out: what
   // lies in caches above it should be written back now.
   virtual void before_freeze(Device& device) = 0;
+
+  // The device is suspended and nothing is inside. What was written to it is
+  // durable; this is not called if it is lost.
+  virtual void after_freeze(Device&) {}
 
   // Another target answers now: size and content may differ, or it answers EIO.
   // What lies in caches above it must go.

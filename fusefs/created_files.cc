@@ -30,6 +30,11 @@ OpenedDevice CreatedFiles::open_cow(const CowPath& cow, bool writable,
   return opened;
 }
 
+std::optional<DeviceId> CreatedFiles::storage_of(const std::string& path,
+                                                 const Place& place) {
+  return opener_.storage_of(path, place);
+}
+
 std::string CreatedFiles::foreign_content(const OpenedDevice& opened) {
   return opener_.foreign_content(opened);
 }

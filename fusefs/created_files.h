@@ -5,6 +5,7 @@
 // Thread-safe.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "core/device_opener.h"
@@ -27,6 +28,8 @@ class CreatedFiles : public DeviceOpener {
                            const Place& place) override;
   OpenedDevice open_cow(const CowPath& cow, bool writable,
                         const Place& place) override EXCLUDES(mutex_);
+  std::optional<DeviceId> storage_of(const std::string& path,
+                                     const Place& place) override;
   std::string foreign_content(const OpenedDevice& opened) override;
   void discard_created(const OpenedDevice& opened) noexcept override
       EXCLUDES(mutex_);

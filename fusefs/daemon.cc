@@ -26,9 +26,11 @@ HostDevices::Options host_options() {
 
 }  // namespace
 
-Daemon::Daemon(const MountOptions& options, const std::string& mount_point)
+Daemon::Daemon(const MountOptions& options, const std::string& mount_point,
+               WriteBackProcess* write_back)
     : options_(options),
       mount_point_(mount_point),
+      write_back_(write_back),
       events_(log_event),
       host_(host_options()),
       created_(host_),
@@ -61,6 +63,7 @@ void Daemon::make_filesystem(const std::string& base_dir) {
   options.read_only = options_.read_only;
   options.base_dir = base_dir;
   options.mount_point = mount_point_;
+  options.write_back = write_back_;
   filesystem_.emplace(devices_, events_, std::move(options));
 }
 
@@ -74,6 +77,8 @@ void Daemon::mount(const std::string& spec_path) {
   filesystem_->attach(session_->get());
   session_->mount(mount_point_);
   host_.set_own_mount(mount_point_);
+  if (write_back_ != nullptr && session_->device())
+    write_back_->set_mount(mount_point_, *session_->device());
   filesystem_->set_direct_io_mmap(session_->negotiate().direct_io_mmap);
 }
 

@@ -18,13 +18,16 @@
 #include "fusefs/mount_record.h"
 #include "fusefs/session.h"
 #include "fusefs/termination.h"
+#include "fusefs/write_back.h"
 
 namespace snapfs {
 
 class Daemon {
  public:
   // `mount_point`: absolute and canonical.
-  Daemon(const MountOptions& options, const std::string& mount_point);
+  // `write_back` may be null, see Filesystem::Options.
+  Daemon(const MountOptions& options, const std::string& mount_point,
+         WriteBackProcess* write_back);
   // What start() did and keep() did not confirm is undone.
   ~Daemon();
   Daemon(const Daemon&) = delete;
@@ -52,6 +55,7 @@ class Daemon {
 
   const MountOptions options_;
   const std::string mount_point_;
+  WriteBackProcess* const write_back_;
 
   // Destroyed in the opposite order: the note of the mount goes last, so that
   // whoever waits for a device can name this process until it has ended.

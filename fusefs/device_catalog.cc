@@ -34,6 +34,15 @@ std::shared_ptr<DeviceNode> DeviceCatalog::find(const std::string& name) {
   return node_of(device);
 }
 
+std::shared_ptr<DeviceNode> DeviceCatalog::known_node(const Device& device) {
+  MutexLock lock(mutex_);
+  auto found = nodes_.find(device.name());
+  if (found == nodes_.end() || &found->second->device() != &device) {
+    return nullptr;
+  }
+  return found->second;
+}
+
 std::vector<std::shared_ptr<DeviceNode>> DeviceCatalog::list() {
   std::vector<std::shared_ptr<DeviceNode>> result;
   MutexLock lock(mutex_);
@@ -75,7 +84,10 @@ void DeviceCatalog::hide(const std::string& name) {
   MutexLock lock(mutex_);
   std::shared_ptr<Device> device = devices_.find(name);
   if (device == nullptr) throw std::system_error(Errc::no_such_device);
-  if (device->open_count() != 0) throw std::system_error(Errc::busy);
+  if (device->open_count() != 0 &&
+      device->state() != DeviceState::handed_over) {
+    throw std::system_error(Errc::busy, name + " is open");
+  }
   hidden_.insert(name);
 }
 

@@ -24,6 +24,10 @@ class DeviceCatalog {
   // Null if there is none, or it is hidden.
   std::shared_ptr<DeviceNode> find(const std::string& name) EXCLUDES(mutex_);
 
+  // The node that has been made for the device; null if there is none yet.
+  // Asks nobody else, so it may be called while a DeviceSet is at work.
+  std::shared_ptr<DeviceNode> known_node(const Device& device) EXCLUDES(mutex_);
+
   // Ordered by name.
   std::vector<std::shared_ptr<DeviceNode>> list() EXCLUDES(mutex_);
 
@@ -38,7 +42,8 @@ class DeviceCatalog {
   void wait_for_release(const std::string& name) EXCLUDES(mutex_);
 
   // Takes the device out of the tree; it lives on. Throws
-  // std::system_error(Errc::busy) if it is open.
+  // std::system_error(Errc::busy) if it is open, unless it has been handed
+  // over.
   void hide(const std::string& name) EXCLUDES(mutex_);
   void show(const std::string& name) EXCLUDES(mutex_);
 

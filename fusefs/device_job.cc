@@ -45,24 +45,26 @@ void DeviceJob::start(const std::shared_ptr<DeviceNode>& node, Reply& reply,
   // for it stays for the next one.
   thread_local std::unique_ptr<DeviceJob> spare;
   if (spare == nullptr) spare = std::make_unique<DeviceJob>();
+  const uint64_t abort_count = node->abort_count();
   std::optional<Admission::Pass> pass =
       node->device().admission().enter(*spare);
   if (!pass) {
     DeviceJob* job = spare.release();
-    job->own(node, reply, request);
+    job->own(node, reply, request, abort_count);
     return job->parked();
   }
   DeviceOutcome outcome = carry_out_inside(*node, request);
   pass.reset();
   if (outcome.finished) return send(reply, request, outcome);
   DeviceJob* job = spare.release();
-  job->own(node, reply, request);
+  job->own(node, reply, request, abort_count);
   node->context().pool.submit(*job);
 }
 
 void DeviceJob::own(const std::shared_ptr<DeviceNode>& node, Reply& reply,
-                    const DeviceRequest& request) {
+                    const DeviceRequest& request, uint64_t abort_count) {
   node_ = node;
+  abort_count_ = abort_count;
   sender_ = caller_of(reply.request()).thread;
   reply_ = std::move(reply);
   request_ = request;
@@ -78,14 +80,19 @@ void DeviceJob::own(const std::shared_ptr<DeviceNode>& node, Reply& reply,
 // The last thing that the owner of a job does after enter() has parked it: from
 // here on others may run and destroy it.
 void DeviceJob::parked() noexcept {
-  // After a shut-down that woke the queue before we were in it, nobody else
-  // would ever wake us.
+  // After a shut-down or an abort that woke the queue before we were in it,
+  // nobody else would wake us.
   bool ending = node_->context().ending;
-  if ((error_ != 0 || ending) && node_->device().admission().withdraw(*this)) {
+  if ((error_ != 0 || ending || is_aborted()) &&
+      node_->device().admission().withdraw(*this)) {
     leave_queue(ending ? Verdict::ending : Verdict::go_on);
   }
   reply_.on_interrupt(&DeviceJob::on_interrupt, this);
   if (one_side_done_.exchange(true)) node_->context().pool.submit(*this);
+}
+
+bool DeviceJob::is_aborted() const noexcept {
+  return node_->abort_count() != abort_count_;
 }
 
 void DeviceJob::leave_queue(Verdict verdict) noexcept {
@@ -131,7 +138,7 @@ void DeviceJob::run() noexcept {
 bool DeviceJob::proceed() {
   TreeContext& context = node_->context();
   if (error_ != 0) throw std::system_error(error_, std::generic_category());
-  if (verdict_ == Verdict::ending || context.ending) {
+  if (verdict_ == Verdict::ending || context.ending || is_aborted()) {
     throw std::system_error(Errc::device_gone);
   }
   if (verdict_ == Verdict::interrupted || interrupted_) {

@@ -3,7 +3,8 @@
 // A request on a device that outlives the call that brought it: parked in front
 // of a closed gate, or long and carried out in pieces. It holds no thread while
 // it waits. A pool thread carries it out once the gate has opened, or answers
-// EINTR if its sender is being killed, or EIO if the mount is ending.
+// EINTR if its sender is being killed, or EIO if it is aborted or the mount is
+// ending.
 //
 // Thread-safety: a job belongs to one thread at a time, except that while it is
 // parked the gate (wake), the kernel (interrupt) and the signal watch may each
@@ -39,7 +40,8 @@ class DeviceJob final : public Parked, public WorkItem, public Watched {
   enum class Verdict { go_on, interrupted, ending };
 
   void own(const std::shared_ptr<DeviceNode>& node, Reply& reply,
-           const DeviceRequest& request);
+           const DeviceRequest& request, uint64_t abort_count);
+  bool is_aborted() const noexcept;
   void parked() noexcept;
   void leave_queue(Verdict verdict) noexcept;
   bool give_up() noexcept;
@@ -52,6 +54,7 @@ class DeviceJob final : public Parked, public WorkItem, public Watched {
   std::vector<std::byte> data_;  // what request_.data points to
   pid_t sender_ = 0;             // a thread id
   int error_ = 0;                // the answer, if it is known already
+  uint64_t abort_count_ = 0;     // the node's when the request came
 
   // enter() may be followed by wake() before it has even returned. The job goes
   // to the pool when both have happened: it has left the queue, and its owner

@@ -29,10 +29,18 @@ class DeviceHandle : public Handle {
   using Kind = DeviceRequest::Kind;
 
   // REQUIRES: the device has been opened for us.
-  DeviceHandle(std::shared_ptr<DeviceNode> node, bool writes,
+  DeviceHandle(std::shared_ptr<DeviceNode> node, int access,
                uint32_t open_flags)
-      : node_(std::move(node)), writes_(writes), open_flags_(open_flags) {}
-  ~DeviceHandle() override { node_->closed(); }
+      : node_(std::move(node)),
+        writes_(access != O_RDONLY),
+        is_mappable_(access == O_RDWR),
+        open_flags_(open_flags) {
+    if (is_mappable_) node_->mappable_opened();
+  }
+  ~DeviceHandle() override {
+    if (is_mappable_) node_->mappable_closed();
+    node_->closed();
+  }
 
   uint32_t open_flags() const override { return open_flags_; }
 
@@ -66,6 +74,7 @@ class DeviceHandle : public Handle {
  private:
   const std::shared_ptr<DeviceNode> node_;
   const bool writes_;
+  const bool is_mappable_;  // shared, to be written
   const uint32_t open_flags_;
 };
 
@@ -117,6 +126,14 @@ DeviceOutcome DeviceNode::carry_out(Target& target, DeviceRequest& request) {
 
 void DeviceNode::closed() noexcept { catalog_.close(*this); }
 
+std::size_t DeviceNode::abort_parked() {
+  // In this order: what parks too late to be woken here sees the count.
+  ++abort_count_;
+  const std::size_t count = device_->admission().parked_count();
+  device_->admission().wake_all();
+  return count;
+}
+
 bool DeviceNode::is_read_only() const {
   std::shared_ptr<Target> target = device_->live();
   return context_.options.read_only ||
@@ -157,7 +174,8 @@ std::unique_ptr<Handle> DeviceNode::open(const Caller&, int flags) {
   auto self = std::static_pointer_cast<DeviceNode>(shared_from_this());
   catalog_.open(*this);
   try {
-    return std::make_unique<DeviceHandle>(self, writes, open_flags(flags));
+    return std::make_unique<DeviceHandle>(self, flags & O_ACCMODE,
+                                          open_flags(flags));
   } catch (...) {
     closed();
     throw;

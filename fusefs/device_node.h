@@ -25,7 +25,7 @@ class DeviceCatalog;
 class DeviceNode : public Node {
  public:
   // Takes this number and the two behind it.
-  static constexpr unsigned kInodes = 3;
+  static constexpr unsigned kInodes = 4;
 
   DeviceNode(TreeContext& context, DeviceCatalog& catalog,
              std::shared_ptr<Device> device);
@@ -34,6 +34,10 @@ class DeviceNode : public Node {
   Device& device() const { return *device_; }
   uint64_t state_inode() const { return inode() + 1; }
   uint64_t status_inode() const { return inode() + 2; }
+  uint64_t next_table_inode() const { return inode() + 3; }
+
+  // A device that is not live yet is no file.
+  bool has_file() const { return device_->live() != nullptr; }
 
   // As the function of that name; also keeps what stat(2) tells.
   DeviceOutcome carry_out(Target& target, DeviceRequest& request);
@@ -43,6 +47,23 @@ class DeviceNode : public Node {
 
   // Nothing has been written since the last flush.
   bool is_clean() const { return mark_.is_clean(); }
+  // REQUIRES: everything that was written is durable, and nothing is written
+  // during the call.
+  void note_durable() noexcept {
+    mark_.flush([] {});
+  }
+
+  // Can there be changes in a shared mapping? Such a mapping keeps a file open
+  // that reads and writes.
+  bool can_be_dirty() const { return mappable_opens_ != 0; }
+  void mappable_opened() { ++mappable_opens_; }
+  void mappable_closed() { --mappable_opens_; }
+
+  // Answers what is parked now with EIO; what comes later parks as before.
+  // Returns how many there were.
+  std::size_t abort_parked();
+  // How often that has been done.
+  uint64_t abort_count() const { return abort_count_; }
 
   struct stat attributes() const override;
   bool is_private() const override { return false; }
@@ -58,6 +79,8 @@ class DeviceNode : public Node {
   DeviceCatalog& catalog_;
   const std::shared_ptr<Device> device_;
   FlushMark mark_;
+  std::atomic<unsigned> mappable_opens_{0};
+  std::atomic<uint64_t> abort_count_{0};
   std::atomic<int64_t> modified_;  // nanoseconds since 1970
   mutable std::atomic<uint64_t> last_size_{0};
 };

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fusefs/directories.h"
 
-#include "fusefs/text_node.h"
-
 namespace snapfs {
 
 struct stat RootDirectory::attributes() const {
@@ -11,12 +9,14 @@ struct stat RootDirectory::attributes() const {
 
 std::shared_ptr<Node> RootDirectory::lookup(const std::string& name) {
   if (name == ".control") return control_;
-  return catalog_.find(name);
+  std::shared_ptr<DeviceNode> node = catalog_.find(name);
+  return node != nullptr && node->has_file() ? node : nullptr;
 }
 
 std::vector<DirectoryEntry> RootDirectory::list() const {
   std::vector<DirectoryEntry> result;
   for (const std::shared_ptr<DeviceNode>& node : catalog_.list()) {
+    if (!node->has_file()) continue;
     result.push_back({node->inode(), node->device().name(), S_IFREG});
   }
   return result;
@@ -47,9 +47,7 @@ struct stat DeviceTexts::attributes() const {
 std::shared_ptr<Node> DeviceTexts::lookup(const std::string& name) {
   std::shared_ptr<DeviceNode> node = catalog_.find(name);
   if (node == nullptr) return nullptr;
-  return std::make_shared<TextNode>(
-      context_, ((*node).*number_of_)(),
-      [node, text_of = text_of_] { return text_of(node->device()); });
+  return make_file_(node);
 }
 
 std::vector<DirectoryEntry> DeviceTexts::list() const {
@@ -60,11 +58,12 @@ std::vector<DirectoryEntry> DeviceTexts::list() const {
   return result;
 }
 
-std::string status_text(const Device& device) {
+std::string status_text(Device& device) {
   std::shared_ptr<Target> target = device.live();
-  if (target == nullptr) return device.name() + ":\n";
+  if (target == nullptr) return device.name() + ": \n";
   return device.name() + ": " + target->status_line() + "\n" +
-         target->details();
+         target->details() + "waiting_requests: " +
+         std::to_string(device.admission().parked_count()) + "\n";
 }
 
 }  // namespace snapfs

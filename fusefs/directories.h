@@ -60,15 +60,16 @@ class ControlDirectory : public Node {
 class DeviceTexts : public Node {
  public:
   using NumberOf = uint64_t (DeviceNode::*)() const;
-  using TextOf = std::function<std::string(const Device&)>;
+  using MakeFile =
+      std::function<std::shared_ptr<Node>(const std::shared_ptr<DeviceNode>&)>;
 
   DeviceTexts(TreeContext& context, DeviceCatalog& catalog, uint64_t inode,
-              NumberOf number_of, TextOf text_of)
+              NumberOf number_of, MakeFile make_file)
       : Node(inode),
         context_(context),
         catalog_(catalog),
         number_of_(number_of),
-        text_of_(std::move(text_of)) {}
+        make_file_(std::move(make_file)) {}
 
   struct stat attributes() const override;
   double attribute_timeout() const override { return 3600; }
@@ -80,10 +81,10 @@ class DeviceTexts : public Node {
   TreeContext& context_;
   DeviceCatalog& catalog_;
   const NumberOf number_of_;
-  const TextOf text_of_;
+  const MakeFile make_file_;
 };
 
 // The text of status/NAME: as `dmsetup status` prints it, then details.
-std::string status_text(const Device& device);
+std::string status_text(Device& device);
 
 }  // namespace snapfs

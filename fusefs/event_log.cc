@@ -39,6 +39,11 @@ std::string rest_of_line(const std::string& kind, const std::string& device,
 bool is_error(EventKind kind) {
   switch (kind) {
     case EventKind::load:
+    case EventKind::wait:
+    case EventKind::clear:
+    case EventKind::freeze:
+    case EventKind::handover:
+    case EventKind::resume:
     case EventKind::remove:
       return false;
     case EventKind::refuse:

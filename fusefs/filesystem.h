@@ -18,6 +18,7 @@
 namespace snapfs {
 
 class Tree;
+class WriteBackProcess;
 
 class Filesystem {
  public:
@@ -27,6 +28,9 @@ class Filesystem {
     bool read_only = false;
     std::string base_dir;     // relative paths in tables are relative to it
     std::string mount_point;  // absolute
+    // Must live longer. Null: dirty shared mappings are not written back when a
+    // device is suspended.
+    WriteBackProcess* write_back = nullptr;
   };
 
   Filesystem(DeviceSet& devices, EventLog& events, Options options);

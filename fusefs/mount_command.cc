@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "core/error.h"
 #include "fusefs/background.h"
@@ -19,6 +20,7 @@
 #include "fusefs/log.h"
 #include "fusefs/mount_namespace.h"
 #include "fusefs/signals.h"
+#include "fusefs/write_back.h"
 
 namespace snapfs {
 namespace {
@@ -48,6 +50,32 @@ void warn_of_request_timeouts() {
   }
 }
 
+// Whoever waits on a suspended device looks hung to the kernel.
+void warn_of_hung_task_panic() {
+  unsigned panic = 0;
+  unsigned seconds = 0;
+  std::ifstream("/proc/sys/kernel/hung_task_panic") >> panic;
+  std::ifstream("/proc/sys/kernel/hung_task_timeout_secs") >> seconds;
+  if (panic == 0 || seconds == 0) return;
+  log_message(Severity::warning,
+              "kernel.hung_task_panic is set: the kernel may panic when a "
+              "program has waited for a suspended device for " +
+                  std::to_string(seconds) + " s");
+}
+
+// Before the first device is open, so that it holds none.
+std::unique_ptr<WriteBackProcess> start_write_back() {
+  try {
+    return std::make_unique<WriteBackProcess>();
+  } catch (const std::system_error& error) {
+    log_message(Severity::warning,
+                std::string("shared mappings will not be written back when a "
+                            "device is suspended: ") +
+                    error.what());
+    return nullptr;
+  }
+}
+
 void prepare_process() {
   block_daemon_signals();
   take_libfuse_log();
@@ -65,7 +93,9 @@ int run_daemon(const MountOptions& options, const std::string& mount_point,
                Background& background) {
   prepare_process();
   warn_of_request_timeouts();
-  Daemon daemon(options, mount_point);
+  warn_of_hung_task_panic();
+  const std::unique_ptr<WriteBackProcess> write_back = start_write_back();
+  Daemon daemon(options, mount_point, write_back.get());
   daemon.start();
   if (end_signal_pending() || !background.ready()) {
     log_message(Severity::error, "interrupted");

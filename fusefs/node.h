@@ -46,6 +46,9 @@ class Handle {
   virtual void seek(Reply& reply, uint64_t offset, int whence);
   virtual void poll(Reply& reply, PollHandle poll_handle);
 
+  // True: closing and syncing it may load devices, see control_job.h.
+  virtual bool is_control() const { return false; }
+
   // The last descriptor is closed. The handle is destroyed afterwards.
   virtual void release() noexcept {}
 

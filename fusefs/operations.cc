@@ -96,14 +96,12 @@ void do_write(fuse_req_t request, fuse_ino_t, const char* data,
 }
 
 void do_flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) noexcept {
-  serve(request,
-        [&](Tree& tree, Reply& reply) { tree.handle(*info)->flush(reply); });
+  serve(request, [&](Tree& tree, Reply& reply) { tree.flush(reply, *info); });
 }
 
 void do_fsync(fuse_req_t request, fuse_ino_t, int,
               fuse_file_info* info) noexcept {
-  serve(request,
-        [&](Tree& tree, Reply& reply) { tree.handle(*info)->sync(reply); });
+  serve(request, [&](Tree& tree, Reply& reply) { tree.sync(reply, *info); });
 }
 
 void do_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset,

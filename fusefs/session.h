@@ -49,6 +49,10 @@ class Session {
   // std::system_error if reading requests fails.
   void run();
 
+  // st_dev of what is in the mount; empty before mount(), or if /proc does not
+  // tell.
+  std::optional<dev_t> device() const { return device_; }
+
   enum class UnmountResult { done, busy, failed };
 
   // Unmounts if nothing in the mount is in use; run() then returns by itself.

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "fusefs/next_table_node.h"
 #include "fusefs/process_info.h"
 #include "fusefs/table_name.h"
 #include "fusefs/text_node.h"
@@ -24,6 +25,13 @@ constexpr std::size_t kMaxNameBytes = 255;
 bool only_removes(pid_t process) {
   static const std::array<std::string, 4> names{"rm", "unlink", "snapfs",
                                                 "find"};
+  return std::find(names.begin(), names.end(), command_of(process)) !=
+         names.end();
+}
+
+// Programs that unlink what they are about to put something else in place of.
+bool replaces_files(pid_t process) {
+  static const std::array<std::string, 4> names{"mv", "cp", "install", "ln"};
   return std::find(names.begin(), names.end(), command_of(process)) !=
          names.end();
 }
@@ -63,7 +71,7 @@ int TableDirectory::take_locked(const std::string& name,
   bool same = false;
   {
     MutexLock lock(names_mutex_);
-    same = live_text(name) == text;
+    same = newest_text(name) == text;
   }
   int error = same ? 0 : loader_.load(name, text);
   if (error != 0) {
@@ -167,6 +175,14 @@ std::optional<std::string> TableDirectory::live_text(
   return table == nullptr ? std::string() : table->text;
 }
 
+std::optional<std::string> TableDirectory::newest_text(
+    const std::string& name) const {
+  std::shared_ptr<DeviceNode> node = catalog_.find(name);
+  if (node == nullptr) return std::nullopt;
+  std::shared_ptr<const Table> next = node->device().next_table();
+  return next != nullptr ? next->text : live_text(name);
+}
+
 bool TableDirectory::exists(const std::string& name) const {
   return new_tables_.contains(name) ||
          (!renamed_away_.contains(name) && catalog_.find(name) != nullptr);
@@ -216,7 +232,13 @@ std::shared_ptr<Node> TableDirectory::lookup(const std::string& file) {
       auto found = scratch_.find(file);
       return found == scratch_.end() ? nullptr : found->second;
     }
-    case TableName::Kind::reserved:
+    case TableName::Kind::next: {
+      std::shared_ptr<DeviceNode> node = catalog_.find(name.device);
+      if (node == nullptr || node->device().next_table() == nullptr) {
+        return nullptr;
+      }
+      return std::make_shared<NextTableNode>(context_, node);
+    }
     case TableName::Kind::unusable:
       return nullptr;
   }
@@ -234,6 +256,10 @@ std::vector<DirectoryEntry> TableDirectory::list() const {
   for (const std::shared_ptr<DeviceNode>& node : catalog_.list()) {
     const std::string& name = node->device().name();
     if (!renamed_away_.contains(name)) names.insert(name);
+    if (node->device().next_table() != nullptr) {
+      result.push_back(
+          {node->next_table_inode(), name + ".next.yaml", S_IFREG});
+    }
   }
   for (const std::string& name : names) {
     result.push_back({table_node(name)->inode(), name + ".yaml", S_IFREG});
@@ -264,8 +290,9 @@ Node::Created TableDirectory::create(const std::string& file,
       context_.events.add_error("tables/" + file +
                                 ": this cannot be the name of a device");
       refuse(EINVAL);
+    case TableName::Kind::next:
+      NextTableNode::refuse_writing(context_.events, name.device);
     case TableName::Kind::rejected:
-    case TableName::Kind::reserved:
       refuse(EPERM);
   }
   refuse(EPERM);
@@ -323,6 +350,9 @@ void TableDirectory::unlink(const std::string& file, const Caller& caller) {
   if (name.kind == TableName::Kind::table) {
     return unlink_table(name.device, process);
   }
+  if (name.kind == TableName::Kind::next) {
+    return clear_next(name.device, process);
+  }
   MutexLock names_lock(names_mutex_);
   if (name.kind == TableName::Kind::rejected) rejected_.erase(name.device);
   scratch_.erase(file);
@@ -331,16 +361,32 @@ void TableDirectory::unlink(const std::string& file, const Caller& caller) {
 void TableDirectory::unlink_table(const std::string& name, pid_t process) {
   if (devices_.find(name) != nullptr) {
     catalog_.wait_for_release(name);
-    if (only_removes(process)) {
-      devices_.remove(name);
-    } else {
-      catalog_.hide(name);
-      leave_unfinished(name, {process, true});
+    try {
+      remove_device(name, process);
+    } catch (const std::system_error& error) {
+      context_.events.add_error(table_file(name) +
+                                ": not removed: " + error.what());
+      throw;
     }
   }
   MutexLock lock(names_mutex_);
   new_tables_.erase(name);
   drop_table_node(name);
+}
+
+void TableDirectory::remove_device(const std::string& name, pid_t process) {
+  if (only_removes(process)) return devices_.remove(name);
+  devices_.check_unwanted(name);
+  catalog_.hide(name);
+  leave_unfinished(name, {process, true});
+}
+
+// A move onto it would drop the table and then fail to make the file.
+void TableDirectory::clear_next(const std::string& name, pid_t process) {
+  if (replaces_files(process)) {
+    NextTableNode::refuse_writing(context_.events, name);
+  }
+  devices_.clear(name);
 }
 
 // ---- Rename
@@ -362,7 +408,7 @@ void TableDirectory::rename(const std::string& from, const std::string& to,
     case TableName::Kind::scratch:
       return rename_scratch(from, to, process);
     case TableName::Kind::rejected:
-    case TableName::Kind::reserved:
+    case TableName::Kind::next:
     case TableName::Kind::unusable:
       refuse(EPERM);
   }

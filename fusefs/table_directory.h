@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
-// .control/tables: a file per live table, the texts that were refused, and the
-// files that editors make on their way. Writing, removing and renaming here
+// .control/tables: a file per live table, one per table that is loaded but not
+// live yet, the texts that were refused, and the files that editors make on
+// their way. Writing, removing and renaming here
 // loads and removes devices; these are carried out one at a time. Thread-safe.
 //
 // Removing. `mv` from another filesystem onto a table unlinks it and creates it
@@ -113,6 +114,13 @@ class TableDirectory : public Node {
   // Names.
   std::optional<std::string> live_text(const std::string& name) const
       REQUIRES(names_mutex_);
+  // The text that was taken last, if a device is there.
+  std::optional<std::string> newest_text(const std::string& name) const
+      REQUIRES(names_mutex_);
+  void clear_next(const std::string& name, pid_t process)
+      REQUIRES(control_mutex_);
+  void remove_device(const std::string& name, pid_t process)
+      REQUIRES(control_mutex_);
   bool exists(const std::string& name) const REQUIRES(names_mutex_);
   bool is_there(const std::string& file) EXCLUDES(names_mutex_);
   std::shared_ptr<TableNode> table_node(const std::string& name) const

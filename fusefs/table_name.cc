@@ -26,7 +26,7 @@ TableName parse_table_name(const std::string& file) {
   if (!stem) return {Kind::scratch, {}};
   if (is_device_name(*stem)) return {Kind::table, *stem};
   if (auto name = without(*stem, ".next"); name && is_device_name(*name)) {
-    return {Kind::reserved, *name};
+    return {Kind::next, *name};
   }
   // Emacs locks x.yaml with .#x.yaml; others hide theirs behind a dot as well.
   bool hidden = file.starts_with('.') || file.starts_with('#');

@@ -11,7 +11,7 @@ struct TableName {
   enum class Kind {
     table,     // NAME.yaml
     rejected,  // NAME.rejected
-    reserved,  // NAME.next.yaml: the loaded table that is not live yet
+    next,      // NAME.next.yaml: the loaded table that is not live yet
     scratch,   // an editor's: kept in memory, without effect
     unusable,  // *.yaml, but not the name of a device: surely a mistake
   };

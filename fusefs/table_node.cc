@@ -70,6 +70,8 @@ class ProposalHandle : public Handle {
     }
   }
 
+  bool is_control() const override { return true; }
+
   void truncate(uint64_t size) {
     MutexLock lock(mutex_);
     proposal_.truncate(size);

@@ -9,22 +9,32 @@
 #include <map>
 #include <utility>
 
+#include "fusefs/control_job.h"
 #include "fusefs/directories.h"
+#include "fusefs/state_node.h"
 #include "fusefs/text_node.h"
 
 namespace snapfs {
 namespace {
 
 std::shared_ptr<Node> make_control(TreeContext& context, DeviceCatalog& catalog,
+                                   DeviceSet& devices,
                                    std::shared_ptr<Node> tables,
                                    const std::shared_ptr<EventHub>& hub) {
   std::map<std::string, std::shared_ptr<Node>> children;
   children["tables"] = std::move(tables);
   children["state"] = std::make_shared<DeviceTexts>(
       context, catalog, kStatesInode, &DeviceNode::state_inode,
-      [](const Device& device) { return device.state_text(); });
+      [&context, &devices](const std::shared_ptr<DeviceNode>& node) {
+        return std::make_shared<StateNode>(context, devices, node);
+      });
   children["status"] = std::make_shared<DeviceTexts>(
-      context, catalog, kStatusesInode, &DeviceNode::status_inode, status_text);
+      context, catalog, kStatusesInode, &DeviceNode::status_inode,
+      [&context](const std::shared_ptr<DeviceNode>& node) {
+        return std::make_shared<TextNode>(
+            context, node->status_inode(),
+            [node] { return status_text(node->device()); });
+      });
   children["errors"] = std::make_shared<TextNode>(
       context, kErrorsInode, [&context] { return context.events.errors(); });
   children["pid"] = std::make_shared<TextNode>(
@@ -71,25 +81,26 @@ Tree::Tree(DeviceSet& devices, EventLog& events, Filesystem::Options options)
     : context_(events, std::move(options)),
       devices_(devices),
       catalog_(context_, devices_),
+      caches_(std::make_shared<FileCaches>(context_, catalog_)),
       hub_(std::make_shared<EventHub>(context_)),
-      tables_(std::make_shared<TableDirectory>(context_, catalog_, devices_)),
-      cache_dropper_(std::make_shared<CacheDropper>(
-          [this](const std::string& device) { drop_cache(device); })) {
+      tables_(std::make_shared<TableDirectory>(context_, catalog_, devices_)) {
   std::shared_ptr<Node> control =
-      make_control(context_, catalog_, tables_, hub_);
+      make_control(context_, catalog_, devices_, tables_, hub_);
   inodes_.pin(std::make_shared<RootDirectory>(context_, catalog_, control));
+  devices_.set_watcher(caches_.get());
   events.subscribe([weak = std::weak_ptr<EventHub>(hub_)](const Event&) {
     if (std::shared_ptr<EventHub> hub = weak.lock()) hub->notify();
   });
   events.subscribe(
-      [weak = std::weak_ptr<CacheDropper>(cache_dropper_)](const Event& event) {
+      [weak = std::weak_ptr<FileCaches>(caches_)](const Event& event) {
         if (event.kind != EventKind::invalid) return;
-        if (auto dropper = weak.lock()) dropper->add(event.device);
+        if (auto caches = weak.lock()) caches->content_lost(event.device);
       });
 }
 
 Tree::~Tree() {
   shut_down();
+  devices_.set_watcher(nullptr);
   hub_->stop();
   context_.pool.wait_idle();
 }
@@ -104,23 +115,13 @@ std::vector<std::string> Tree::open_devices() const {
 
 void Tree::shut_down() {
   context_.ending = true;
+  context_.control.wait_idle();
   tables_->finish();
   for (const std::shared_ptr<Device>& device : devices_.devices()) {
     device->admission().wake_all();
   }
   hub_->notify();
   context_.pool.wait_idle();
-  // What it may be waiting for has been answered. The session will go next.
-  cache_dropper_->stop();
-}
-
-void Tree::drop_cache(const std::string& device) noexcept {
-  std::shared_ptr<DeviceNode> node = catalog_.find(device);
-  fuse_session* session = context_.session;
-  if (node == nullptr || session == nullptr) return;
-  // All of it. Fails if the kernel does not know the file: nothing is cached.
-  static_cast<void>(
-      fuse_lowlevel_notify_inval_inode(session, node->inode(), 0, 0));
 }
 
 // Whatever the kernel's permission checks are, control files are for the
@@ -187,8 +188,22 @@ void Tree::open(Reply& reply, uint64_t inode, int flags) {
   if (!reply.open(number, open_flags)) handles_.take(number);
 }
 
+// What changes the directory of tables may load and remove devices.
+void Tree::change(Reply& reply, uint64_t directory,
+                  std::function<void(Reply&)> body) {
+  if (directory != kTablesInode) return body(reply);
+  run_control(context_, reply, std::move(body));
+}
+
 void Tree::create(Reply& reply, uint64_t parent, const std::string& name,
                   int flags) {
+  change(reply, parent, [this, parent, name, flags](Reply& answer) {
+    create_now(answer, parent, name, flags);
+  });
+}
+
+void Tree::create_now(Reply& reply, uint64_t parent, const std::string& name,
+                      int flags) {
   Node::Created created =
       node_for(reply, parent)->create(name, caller_of(reply.request()), flags);
   fuse_entry_param entry = entry_of(*created.node);
@@ -199,23 +214,44 @@ void Tree::create(Reply& reply, uint64_t parent, const std::string& name,
   inodes_.forget(entry.ino, 1);
 }
 
+void Tree::flush(Reply& reply, const fuse_file_info& info) {
+  std::shared_ptr<Handle> file = handle(info);
+  if (!file->is_control()) return file->flush(reply);
+  run_control(context_, reply, [file](Reply& answer) { file->flush(answer); });
+}
+
+void Tree::sync(Reply& reply, const fuse_file_info& info) {
+  std::shared_ptr<Handle> file = handle(info);
+  if (!file->is_control()) return file->sync(reply);
+  run_control(context_, reply, [file](Reply& answer) { file->sync(answer); });
+}
+
 void Tree::release(Reply& reply, const fuse_file_info& info) {
-  handles_.take(info.fh)->release();
-  reply.ok();
+  std::shared_ptr<Handle> file = handles_.take(info.fh);
+  auto finish = [file](Reply& answer) {
+    file->release();
+    answer.ok();
+  };
+  if (!file->is_control() || context_.ending) return finish(reply);
+  run_control(context_, reply, finish);
 }
 
 void Tree::unlink(Reply& reply, uint64_t parent, const std::string& name) {
-  node_for(reply, parent)->unlink(name, caller_of(reply.request()));
-  reply.ok();
+  change(reply, parent, [this, parent, name](Reply& answer) {
+    node_for(answer, parent)->unlink(name, caller_of(answer.request()));
+    answer.ok();
+  });
 }
 
 void Tree::rename(Reply& reply, uint64_t parent, const std::string& name,
                   uint64_t new_parent, const std::string& new_name,
                   unsigned flags) {
   if (parent != new_parent) refuse(EPERM);
-  node_for(reply, parent)
-      ->rename(name, new_name, flags, caller_of(reply.request()));
-  reply.ok();
+  change(reply, parent, [this, parent, name, new_name, flags](Reply& answer) {
+    node_for(answer, parent)
+        ->rename(name, new_name, flags, caller_of(answer.request()));
+    answer.ok();
+  });
 }
 
 // Entries are ordered by number, and the number is also the place to go on

@@ -6,14 +6,15 @@
 // Thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/device_set.h"
-#include "fusefs/cache_dropper.h"
 #include "fusefs/device_catalog.h"
 #include "fusefs/events_node.h"
+#include "fusefs/file_caches.h"
 #include "fusefs/handle_table.h"
 #include "fusefs/inodes.h"
 #include "fusefs/node.h"
@@ -35,6 +36,9 @@ class Tree {
     return handles_.get(info.fh);
   }
 
+  void flush(Reply& reply, const fuse_file_info& info);
+  void sync(Reply& reply, const fuse_file_info& info);
+
   void lookup(Reply& reply, uint64_t parent, const std::string& name);
   void forget(uint64_t inode, uint64_t lookups) noexcept;
   void get_attributes(Reply& reply, uint64_t inode);
@@ -53,8 +57,10 @@ class Tree {
   void statistics(Reply& reply);
 
  private:
-  void drop_cache(const std::string& device) noexcept;
-
+  void change(Reply& reply, uint64_t directory,
+              std::function<void(Reply&)> body);
+  void create_now(Reply& reply, uint64_t parent, const std::string& name,
+                  int flags);
   // The node, if the sender of the request may use it.
   std::shared_ptr<Node> node_for(Reply& reply, uint64_t inode) const;
   void check_private(Reply& reply, const Node& node) const;
@@ -63,9 +69,9 @@ class Tree {
   TreeContext context_;
   DeviceSet& devices_;
   DeviceCatalog catalog_;
+  const std::shared_ptr<FileCaches> caches_;
   const std::shared_ptr<EventHub> hub_;
   const std::shared_ptr<TableDirectory> tables_;
-  const std::shared_ptr<CacheDropper> cache_dropper_;
   Inodes inodes_;
   HandleTable handles_;
 };

@@ -35,6 +35,7 @@ struct TreeContext {
   std::atomic<uint64_t> next_inode{1024};
   SignalWatch watch;
   WorkerPool pool{kPoolThreads};
+  WorkerPool control{1};  // see control_job.h
 
   static constexpr unsigned kPoolThreads = 8;
 };

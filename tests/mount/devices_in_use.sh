@@ -76,9 +76,12 @@ refuse_mount tables.d "base.yaml:2:" "origin.img" "$holder"
 # A table loaded at run time meets the same.
 origin_table "$work/hard.img" >new
 must_fail cp new mnt/.control/tables/again.yaml
-snapshot_table base "$work/hard.cow" >new
-must_fail cp new mnt/.control/tables/again.yaml
-contains "$(cat mnt/.control/errors)" "hard.cow" "errors"
+contains "$(cat mnt/.control/errors)" "hard.img" "errors"
+
+# A COW of this mount is known by any path: its next table, not a second user.
+snapshot_table base "$work/hard.cow" >mnt/.control/tables/again.yaml
+eq "$(cat mnt/.control/state/again)" "waiting for one" "state of again"
+rm mnt/.control/tables/again.yaml
 
 # A path on this very mount would wait for itself.
 for path in mnt/base mnt/one; do

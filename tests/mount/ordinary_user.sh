@@ -37,8 +37,11 @@ eq "$(as_user stat -c '%u %g' user/snap.cow user/mnt/snap)" \
 as_user dd if=/dev/zero of=user/mnt/base bs=64k count=4 conv=notrunc,fsync \
   status=none
 same reference.img <(as_user cat user/mnt/snap) "the snapshot"
-as_user cp user/tables.d/snap.yaml user/mnt/.control/tables/copy.yaml 2>error.log &&
-  fail "the COW of a live snapshot was taken"
+as_user cp user/tables.d/snap.yaml user/mnt/.control/tables/copy.yaml
+echo suspend | as_user tee user/mnt/.control/state/snap >/dev/null
+same reference.img <(as_user cat user/mnt/copy) "the snapshot's next life"
+must_fail as_user cat user/mnt/snap
+contains "$text" "Input/output error" "cat of what was handed over"
 as_user sed 's/snap.cow/other.cow/' user/tables.d/snap.yaml |
   as_user tee user/mnt/.control/tables/other.yaml >/dev/null
 same <(as_user cat user/mnt/base) <(as_user cat user/mnt/other) "a new snapshot"

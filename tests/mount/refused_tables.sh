@@ -53,8 +53,10 @@ refused transient "" "Chunk size not set" \
   <<<"$(snapshot_table base "$work/free.cow" "store: N" "chunk_size: 0")"
 refused too-long "" "too-long.yaml:" "8192" \
   <<<"$(snapshot_table base "$work/free.cow" "length: 8192")"
-refused second "busy" "second.yaml:3:" "live.cow" "live" \
-  <<<"$(snapshot_table base "$work/live.cow")"
+refused second "" "second.yaml:4:" "live.cow has chunks of 8 sectors" \
+  <<<"$(snapshot_table base "$work/live.cow" "chunk_size: 8KiB")"
+refused second "" "second.yaml:" "cannot change to N" \
+  <<<"$(snapshot_table base "$work/live.cow" "chunk_size: 4KiB" "store: N")"
 refused own-origin "" "cannot be the same" \
   <<<"$(snapshot_table base "$work/origin.img")"
 refused second-origin "" "origin.img" "base" \

@@ -79,8 +79,7 @@ TEST_F(ControlFile, texts_tell_about_the_device) {
 }
 
 TEST_F(ControlFile, read_only_files_refuse_writers) {
-  for (const char* name :
-       {"pid", "errors", "events", "log", "state/snap", "status/snap"}) {
+  for (const char* name : {"pid", "errors", "events", "log", "status/snap"}) {
     EXPECT_EQ(EACCES, error_of(::open(control(name).c_str(), O_WRONLY)))
         << name;
   }

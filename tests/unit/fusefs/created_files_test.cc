@@ -24,6 +24,10 @@ class NotingOpener : public DeviceOpener {
   OpenedDevice open_cow(const CowPath& cow, bool, const Place&) override {
     return opened(cow.path, cow.create);
   }
+  std::optional<DeviceId> storage_of(const std::string& path,
+                                     const Place&) override {
+    return DeviceId{.is_block = false, .device = 1, .inode = path.size()};
+  }
   std::string foreign_content(const OpenedDevice& device) override {
     return "content of " + device.table_name;
   }
@@ -107,6 +111,7 @@ TEST_F(CreatedFilesTest, questions_are_handed_on) {
   const OpenedDevice opened = files_->open_origin("origin", true, {});
 
   EXPECT_EQ(files_->foreign_content(opened), "content of origin");
+  EXPECT_EQ(files_->storage_of("origin", {})->inode, 6U);
 }
 
 }  // namespace

@@ -171,14 +171,57 @@ bool load_table(const MountedDevice& device, const std::string& text) {
   return false;
 }
 
-bool remove_device(const MountedDevice& device) {
-  if (::unlink(device.table().c_str()) == 0) return true;
-  const int error = errno;
+// Does something on the mount. On an error: prints what the mount says about
+// it, or else its text, and who uses the device if that is why. False then.
+bool act(const MountedDevice& device, const std::function<int()>& action) {
+  const std::string before = errors_of(device.mount_point);
+  const int error = action();
+  if (error == 0) return true;
+  const std::string why = new_errors(before, errors_of(device.mount_point));
+  if (!why.empty()) log_placed_error(why);
   const std::string users = error == EBUSY ? file_users(device.file()) : "";
+  if (!why.empty() && users.empty()) return false;
   const std::string reason = std::generic_category().message(error);
   log_message(Severity::error, device.name + ": " + reason +
                                    (users.empty() ? "" : ": " + users));
   return false;
+}
+
+int unlink_file(const std::string& path) {
+  return ::unlink(path.c_str()) == 0 ? 0 : errno;
+}
+
+bool remove_device(const MountedDevice& device) {
+  return act(device, [&] { return unlink_file(device.table()); });
+}
+
+// The write returns when it has been done.
+int write_state(const MountedDevice& device, const std::string& word) {
+  const UniqueFd file = open_file(device.control("state"), O_WRONLY);
+  ssize_t count = 0;
+  do {
+    count = ::write(file.get(), word.data(), word.size());
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? errno : 0;
+}
+
+// Does the same to each device that is named; goes on after an error.
+int run_for_each(const std::vector<std::string>& arguments,
+                 const std::function<bool(const MountedDevice&)>& action) {
+  const Words words = parse_words(arguments, "m:");
+  if (words.rest.empty()) throw UsageError("DEVICE is missing");
+  int status = kExitOk;
+  for (const std::string& word : words.rest) {
+    if (!action(find_device(word, words.directory))) status = kExitSystemError;
+  }
+  return status;
+}
+
+int run_word(const std::vector<std::string>& arguments,
+             const std::string& word) {
+  return run_for_each(arguments, [&](const MountedDevice& device) {
+    return act(device, [&] { return write_state(device, word); });
+  });
 }
 
 }  // namespace
@@ -205,6 +248,19 @@ int run_status(const std::vector<std::string>& arguments) {
   }
   for (const std::string& word : words.rest)
     print(read_text(find_device(word, words.directory).control("status")));
+  return kExitOk;
+}
+
+int run_state(const std::vector<std::string>& arguments) {
+  const Words words = parse_words(arguments, "m:");
+  if (words.rest.empty()) {
+    for (const MountedDevice& device :
+         all_devices(find_mount_point(words.directory)))
+      print(device.name + ": " +
+            first_line(read_text(device.control("state"))) + "\n");
+  }
+  for (const std::string& word : words.rest)
+    print(read_text(find_device(word, words.directory).control("state")));
   return kExitOk;
 }
 
@@ -238,15 +294,26 @@ int run_load(const std::vector<std::string>& arguments) {
   return kExitOk;
 }
 
+int run_suspend(const std::vector<std::string>& arguments) {
+  return run_word(arguments, "suspend");
+}
+
+int run_resume(const std::vector<std::string>& arguments) {
+  return run_word(arguments, "resume");
+}
+
+int run_abort(const std::vector<std::string>& arguments) {
+  return run_word(arguments, "abort");
+}
+
+int run_clear(const std::vector<std::string>& arguments) {
+  return run_for_each(arguments, [](const MountedDevice& device) {
+    return act(device, [&] { return unlink_file(device.next_table()); });
+  });
+}
+
 int run_remove(const std::vector<std::string>& arguments) {
-  const Words words = parse_words(arguments, "m:");
-  if (words.rest.empty()) throw UsageError("DEVICE is missing");
-  int status = kExitOk;
-  for (const std::string& word : words.rest) {
-    if (!remove_device(find_device(word, words.directory)))
-      status = kExitSystemError;
-  }
-  return status;
+  return run_for_each(arguments, remove_device);
 }
 
 int run_events(const std::vector<std::string>& arguments) {

@@ -15,8 +15,13 @@ namespace snapfs {
 
 int run_ls(const std::vector<std::string>& arguments);
 int run_status(const std::vector<std::string>& arguments);
+int run_state(const std::vector<std::string>& arguments);
 int run_table(const std::vector<std::string>& arguments);
 int run_load(const std::vector<std::string>& arguments);
+int run_suspend(const std::vector<std::string>& arguments);
+int run_resume(const std::vector<std::string>& arguments);
+int run_clear(const std::vector<std::string>& arguments);
+int run_abort(const std::vector<std::string>& arguments);
 int run_remove(const std::vector<std::string>& arguments);
 int run_events(const std::vector<std::string>& arguments);
 

@@ -19,6 +19,8 @@ struct MountedDevice {
     return mount_point + "/.control/" + kind + "/" + name;
   }
   std::string table() const { return control("tables") + ".yaml"; }
+  // The one that is loaded but not live.
+  std::string next_table() const { return control("tables") + ".next.yaml"; }
 };
 
 // `directory` if given, else the only snapfs that is mounted.

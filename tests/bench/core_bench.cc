@@ -5,13 +5,10 @@
 // 4 KiB, requests of one chunk unless the name says otherwise. README.md says
 // how to run and to compare.
 #include <benchmark/benchmark.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -19,10 +16,8 @@
 #include <vector>
 
 #include "core/device_set.h"
-#include "core/disk_format.h"
-#include "core/error.h"
-#include "core/file_device.h"
 #include "core/snapshot.h"
+#include "tests/bench/bench_files.h"
 #include "tests/support/counting_device.h"
 #include "tests/support/memory_opener.h"
 #include "tests/support/tables.h"
@@ -30,28 +25,7 @@
 namespace snapfs::test {
 namespace {
 
-constexpr ChunkSize kChunkSize(8);
-constexpr uint64_t kChunkBytes = 4096;
 constexpr uint64_t kOriginChunks = 32768;  // 128 MiB
-
-// A sparse file without a name.
-std::shared_ptr<FileDevice> make_file(uint64_t bytes) {
-  const char* directory = std::getenv("SNAPFS_BENCH_DIR");
-  std::string path =
-      std::string(directory != nullptr ? directory : "/dev/shm") +
-      "/snapfs-bench.XXXXXX";
-  UniqueFd fd(mkostemp(path.data(), O_CLOEXEC));
-  if (!fd) throw_errno("cannot make", path);
-  unlink(path.c_str());
-  if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
-    throw_errno("cannot size", path);
-  }
-  return std::make_shared<FileDevice>(std::move(fd), path);
-}
-
-std::vector<std::byte> data_of(uint64_t bytes) {
-  return std::vector<std::byte>(bytes, std::byte{0x5a});
-}
 
 // An origin, full of data, with some snapshots.
 class Disks {
@@ -80,11 +54,6 @@ class Disks {
   EventRecorder events_;
   DeviceSet devices_;
 };
-
-// Chunks in an order that is not ascending, each once.
-uint64_t scattered(uint64_t i, uint64_t power_of_two) {
-  return i * 0x9e3779b1 % power_of_two;
-}
 
 void write_all(Target& target) {
   std::vector<std::byte> data = data_of(256 * kChunkBytes);
@@ -197,34 +166,6 @@ uint64_t resident_bytes() {
   uint64_t resident = 0;
   file >> total >> resident;
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
-// A store with that many exceptions; only its metadata takes room.
-std::shared_ptr<FileDevice> make_store(uint64_t exceptions, bool consecutive) {
-  StoreLayout layout(kChunkSize);
-  const uint64_t capacity = layout.records_per_area();
-  uint64_t chunks = 2 + exceptions + exceptions / capacity + 2;
-  auto cow = make_file(chunks * kChunkBytes);
-  std::vector<std::byte> chunk(kChunkBytes);
-  DiskHeader header;
-  header.chunk_sectors = static_cast<uint32_t>(kChunkSize.sectors());
-  pack_header(header, chunk);
-  cow->write(0, chunk);
-  uint64_t slot = 0;
-  uint64_t new_chunk = kFirstDataChunk;
-  while (slot < exceptions) {
-    uint64_t area = layout.area_of_slot(slot);
-    std::fill(chunk.begin(), chunk.end(), std::byte{0});
-    for (uint64_t i = 0; i < capacity && slot < exceptions; ++i, ++slot) {
-      new_chunk = layout.skip_metadata(new_chunk);
-      uint64_t old_chunk =
-          consecutive ? slot : scattered(slot, uint64_t{1} << 28);
-      pack_record({old_chunk, new_chunk++},
-                  std::span(chunk).subspan(i * kRecordBytes));
-    }
-    cow->write(kChunkSize.start_of(layout.area_chunk(area)), chunk);
-  }
-  return cow;
 }
 
 void load_exceptions(benchmark::State& state) {

@@ -29,7 +29,7 @@ constexpr unsigned kSteps = 500;
 
 struct WatcherCounts : DeviceWatcher {
   void before_freeze(Device&) override { ++freezes; }
-  void after_freeze(Device&) { ++frozen; }
+  void after_freeze(Device&) override { ++frozen; }
   void after_change(Device&) override { ++changes; }
   uint64_t freezes = 0;
   uint64_t frozen = 0;
@@ -354,6 +354,7 @@ class World {
       states.insert("removed\n");
     }
     ASSERT_EQ(watcher_.freezes, model_.freezes);
+    ASSERT_EQ(watcher_.frozen, model_.freezes);
     ASSERT_EQ(watcher_.changes, model_.changes);
   }
 

@@ -302,11 +302,10 @@ TEST_F(CowExceptionsTest, nothing_is_committed_when_nothing_is_pending) {
   // A store that is due later has been served: so has this one.
   auto other_memory = std::make_shared<MemoryDevice>(64 * kSectorBytes, "cow2");
   auto other_cow = std::make_shared<CountingDevice>(other_memory);
-  CowExceptions other(other_cow,
-                      PersistentStore::create(other_cow, ChunkSize(8)),
-                      ExceptionTable(), false,
-                      {"other", StoreType::persistent, milliseconds(20)},
-                      timer_, events_);
+  CowExceptions other(
+      other_cow, PersistentStore::create(other_cow, ChunkSize(8)),
+      ExceptionTable(), false,
+      {"other", StoreType::persistent, milliseconds(20)}, timer_, events_);
   other_cow->reset_counts();
   add(other, 1);
   eventually([&] { return other_cow->counts().durable_writes == 1; });

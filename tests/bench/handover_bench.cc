@@ -194,7 +194,7 @@ void run_all() {
   std::printf("microseconds; median / longest of %u handovers\n\n", kHandovers);
   std::printf("%10s  %14s  %16s  %14s  %14s  %12s\n", "exceptions", "the swap",
               "snapshot writer", "origin writer", "no handover", "reload");
-  for (uint64_t exceptions : {0, 1'000'000, 10'000'000}) {
+  for (uint64_t exceptions : {0ull, 1'000'000ull, 10'000'000ull}) {
     Bench(exceptions).run(exceptions);
   }
 }

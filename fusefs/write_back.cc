@@ -56,21 +56,26 @@ void become_helper(int socket) {
   ::close_range(own + 1, ~0u, 0);
 }
 
-// A descriptor of the file for `flags`, if it is what is meant; else -1 and
-// errno. Something else may be mounted over it.
-int open_on(const char* path, dev_t filesystem, int flags) {
-  const int place = ::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (place < 0) return -1;
+// Opens by O_PATH what is meant, and asks for its attributes. Something else
+// may be mounted over it. An invalid descriptor and errno if so.
+UniqueFd find_file(const char* path, dev_t filesystem) {
+  UniqueFd file(::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};
-  if (::fstat(place, &status) != 0) return -1;
+  if (!file || ::fstat(file.get(), &status) != 0) return UniqueFd();
   if (status.st_dev != filesystem || !S_ISREG(status.st_mode)) {
     errno = ENODEV;
-    return -1;
+    return UniqueFd();
   }
-  if ((flags & O_PATH) != 0) return place;
+  return file;
+}
+
+// sync_file_range(2) would do, but does not wait for the answers before Linux
+// 6.16.
+int sync_file(int place) {
   char link[32];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", place);
-  return ::open(link, flags | O_CLOEXEC);
+  const UniqueFd file(::open(link, O_RDONLY | O_CLOEXEC));
+  return file && ::fsync(file.get()) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -113,15 +118,12 @@ void WriteBackProcess::serve(int socket) {
   }
 }
 
+// When this is answered nothing here uses the mount any more: it could be
+// unmounted.
 int WriteBackProcess::carry_out(const Request& request) {
-  const bool writes = request.task == Task::write_back;
-  const int fd =
-      open_on(request.path, request.filesystem, writes ? O_RDONLY : O_PATH);
-  if (fd < 0) return errno;
-  // sync_file_range(2) would do, but does not wait for the answers before
-  // Linux 6.16.
-  struct stat status {};
-  return (writes ? ::fsync(fd) : ::fstat(fd, &status)) == 0 ? 0 : errno;
+  const UniqueFd place = find_file(request.path, request.filesystem);
+  if (!place) return errno;
+  return request.task == Task::write_back ? sync_file(place.get()) : 0;
 }
 
 void WriteBackProcess::set_mount(const std::string& directory,

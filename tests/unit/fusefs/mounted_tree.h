@@ -29,6 +29,7 @@
 #include "fusefs/event_log.h"
 #include "fusefs/filesystem.h"
 #include "fusefs/session.h"
+#include "fusefs/write_back.h"
 #include "tests/support/command.h"
 #include "tests/support/counting_device.h"
 #include "tests/support/eventually.h"
@@ -61,13 +62,15 @@ class MountedTree {
         Filesystem::Options{.uid = ::geteuid(),
                             .gid = ::getegid(),
                             .base_dir = "/",
-                            .mount_point = path()});
+                            .mount_point = path(),
+                            .write_back = &write_back_});
     session_ = std::make_unique<Session>(
         Filesystem::operations(), filesystem_.get(),
         Session::Options{.mount_options = {"allow_other", "default_permissions",
                                            "fsname=test", "subtype=snapfs"}});
     filesystem_->attach(session_->get());
     session_->mount(path());
+    write_back_.set_mount(path(), session_->device().value_or(0));
     InitOutcome outcome = session_->negotiate();
     filesystem_->set_direct_io_mmap(can_map && outcome.direct_io_mmap);
     can_map_ = can_map && outcome.direct_io_mmap;
@@ -106,6 +109,7 @@ class MountedTree {
   EventLog& events() { return events_; }
   CountingDevice& origin() { return *origin_; }
   Filesystem& filesystem() { return *filesystem_; }
+  WriteBackProcess& write_back() { return write_back_; }
   bool can_map() const { return can_map_; }
   bool is_live(const std::string& name) const {
     return devices_->find(name) != nullptr;
@@ -122,6 +126,7 @@ class MountedTree {
   }
 
  private:
+  WriteBackProcess write_back_;
   TempDir directory_;
   std::shared_ptr<CountingDevice> origin_;
   MemoryOpener opener_;
@@ -139,8 +144,11 @@ class MountedTest : public ::testing::Test {
   void SetUp() override {
     std::string reason = why_no_mounts();
     if (!reason.empty()) GTEST_SKIP() << reason;
-    tree_ = std::make_unique<MountedTree>();
+    tree_ = std::make_unique<MountedTree>(can_map());
   }
+
+  // False: as on a kernel before 6.6, where files have a page cache.
+  virtual bool can_map() const { return true; }
 
   MountedTree& tree() { return *tree_; }
 

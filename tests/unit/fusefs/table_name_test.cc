@@ -21,7 +21,7 @@ TEST(TableName, table_is_a_device_name_with_yaml) {
 
 TEST(TableName, companions_are_told_apart) {
   expect("x.rejected", Kind::rejected, "x");
-  expect("x.next.yaml", Kind::reserved, "x");
+  expect("x.next.yaml", Kind::next, "x");
 }
 
 TEST(TableName, names_that_editors_make_are_scratch) {

@@ -156,7 +156,8 @@ refuse_mount() {
 status_line() {
   local line
   read -r line <"$1/.control/status/$2"
-  echo "${line#"$2": }"
+  line=${line#"$2":}
+  echo "${line# }"
 }
 
 # --- the end ----------------------------------------------------------------

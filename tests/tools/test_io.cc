@@ -49,6 +49,9 @@ test_io fallocate FILE MODE OFFSET BYTES   prints 0 or the name of the errno
 test_io extents FILE                       SEEK_DATA and SEEK_HOLE, in bytes
 test_io mmap-stamp FILE OFFSET BYTES GENERATION   stamps through MAP_SHARED
 test_io mmap-cat FILE OFFSET BYTES         through MAP_SHARED, to stdout
+test_io mmap-hold FILE OFFSET BYTES GENERATION   stamps through MAP_SHARED and
+                                           keeps it mapped until stdin ends, then
+                                           puts what is there to stdout
 test_io hold FILE                          keeps FILE open until stdin ends
 )";
 
@@ -269,10 +272,27 @@ void mmap_cat_command(const Arguments& args) {
   put(std::cout, mapping.span());
 }
 
+void wait_for_end_of_stdin() {
+  std::cin.ignore(std::numeric_limits<std::streamsize>::max());
+}
+
+// Nothing is synchronised: what was stamped stays dirty.
+void mmap_hold_command(const Arguments& args) {
+  uint64_t offset = number(args.at(1));
+  Mapping mapping(args.at(0), offset, number(args.at(2)));
+  stamp(mapping.span(), offset / kSectorBytes, number(args.at(3)));
+  std::cerr << "held" << std::endl;
+  wait_for_end_of_stdin();
+  // Touched by this process, where the kernel would only refuse to read it.
+  const std::vector<std::byte> found(mapping.span().begin(),
+                                     mapping.span().end());
+  put(std::cout, found);
+}
+
 void hold_command(const Arguments& args) {
   UniqueFd fd = open_file(args.at(0), O_RDONLY);
   std::cout << "held" << std::endl;
-  std::cin.ignore(std::numeric_limits<std::streamsize>::max());
+  wait_for_end_of_stdin();
 }
 
 int run_command(const Arguments& args) {
@@ -289,6 +309,7 @@ int run_command(const Arguments& args) {
       {"extents", extents_command},
       {"mmap-stamp", mmap_stamp_command},
       {"mmap-cat", mmap_cat_command},
+      {"mmap-hold", mmap_hold_command},
       {"hold", hold_command}};
   auto command = args.empty() ? kCommands.end() : kCommands.find(args.front());
   if (command == kCommands.end()) {

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/handover.h"
+#include "core/keeping.h"
 #include "core/snapshot.h"
 #include "core/table_load.h"
 
@@ -44,8 +45,15 @@ DeviceSet::Member* DeviceSet::waiting_for(const std::string& source) {
 
 void DeviceSet::suspend(const std::string& name) {
   MutexLock load_lock(load_mutex_);
-  freeze(member_of(name));
+  Member& member = member_of(name);
+  KeptDevices after = kept();
+  expect_handovers({name}, after);
+  // Before anything stands still: a handover that cannot be kept is refused
+  // while nothing has happened, and nobody waits for the disk of the tables.
+  Keeping keeping(keeper_, events_, kept(), after);
+  freeze(member);
   hand_over_what_is_ready();
+  keeping.done(kept());
 }
 
 // Nothing to do for what is suspended, or has been handed over.
@@ -134,6 +142,7 @@ void DeviceSet::resume(const std::string& name) {
   }
   // It was only checked when it was loaded; now it is taken.
   loaded->activate = Activate::now;
+  loaded->waits = false;
   load({*std::move(loaded)});
 }
 
@@ -161,9 +170,13 @@ void DeviceSet::resume_destination(Member& member) {
               source.device->name() + " is not");
     }
   }
+  KeptDevices after = kept();
+  expect_handover(group, after);
+  Keeping keeping(keeper_, events_, kept(), after);
   // Under its own name a device is suspended on the way, as dm does it.
   if (member.has_store()) freeze(member);
   hand_over_group(group);
+  keeping.done(kept());
 }
 
 void DeviceSet::hand_over_what_is_ready() {
@@ -288,6 +301,7 @@ void DeviceSet::clear(const std::string& name) {
     throw std::system_error(Errc::no_such_device, name + " has no next table");
   }
   cancel_next(member);
+  keep_dropped(name);
 }
 
 // What was loaded together is dropped together.
@@ -346,14 +360,28 @@ void DeviceSet::remove(const std::string& name) {
   Member& member = member_of(name);
   Device& device = *member.device;
   check_unwanted(member);
-  if (member.kind == Member::Kind::none) return cancel_next(member);
-  {
-    MutexLock device_lock(device.mutex_);
+  if (member.kind == Member::Kind::none) {
+    cancel_next(member);
+    return keep_dropped(name);
+  }
+  auto check_closed = [&]() REQUIRES(device.mutex_) {
     if (device.open_count_ != 0 && device.handed_over_to_.empty()) {
       throw std::system_error(Errc::busy, name + " is open");
     }
+  };
+  {
+    MutexLock device_lock(device.mutex_);
+    check_closed();
+  }
+  KeptDevices after = kept();
+  expect_removal(member, after);
+  Keeping keeping(keeper_, events_, kept(), after, Keeping::Old::goes);
+  {
+    MutexLock device_lock(device.mutex_);
+    check_closed();
     device.removed_ = true;
   }
+  keeping.done(after);
   if (member.next) cancel_next(member);
   {
     MutexLock lock(mutex_);
@@ -425,6 +453,102 @@ void DeviceSet::flush(Device& device) noexcept {
     if (target != nullptr && !target->read_only()) target->flush();
   } catch (const std::exception& error) {
     events_.on_event({EventKind::error, device.name(), error.what()});
+  }
+}
+
+// ---- What a later mount is to find
+
+void DeviceSet::set_keeper(TableKeeper* keeper) {
+  MutexLock load_lock(load_mutex_);
+  keeper_ = keeper;
+  if (keeper_ != nullptr) keeper_->keep(kept());
+}
+
+KeptDevices DeviceSet::kept() {
+  KeptDevices result;
+  for (const auto& [name, member] : members_) {
+    Device& device = *member.device;
+    MutexLock lock(device.mutex_);
+    if (!device.handed_over_to_.empty()) {
+      result[device.handed_over_to_].handed_over_from = name;
+      continue;
+    }
+    KeptDevice& mine = result[name];
+    mine.live = device.live_table_;
+    mine.next = device.next_table_;
+    if (!member.next) continue;
+    mine.source = member.next->source;
+    mine.group = *member.next->group;
+  }
+  // One that has handed over to a device that has been removed meanwhile.
+  std::erase_if(result, [](const auto& each) {
+    return each.second.live == nullptr && each.second.next == nullptr;
+  });
+  return result;
+}
+
+// What hand_over_what_is_ready() will do when these are suspended, too.
+void DeviceSet::expect_handovers(const std::set<std::string>& suspended,
+                                 KeptDevices& kept) {
+  auto is_suspended = [&](const std::string& name) REQUIRES(load_mutex_) {
+    return suspended.contains(name) ||
+           member_of(name).device->state() == DeviceState::suspended;
+  };
+  std::set<std::set<std::string>> ready;
+  for (const auto& [name, mine] : kept) {
+    if (mine.next == nullptr || mine.source.empty() ||
+        mine.next->activate == Activate::manual) {
+      continue;
+    }
+    bool is_ready = true;
+    for (const std::string& each : mine.group)
+      is_ready = is_ready && is_suspended(kept.at(each).source);
+    if (is_ready) ready.insert(mine.group);
+  }
+  for (const auto& group : ready) expect_handover(group, kept);
+}
+
+void DeviceSet::expect_handover(const std::set<std::string>& group,
+                                KeptDevices& kept) {
+  for (const std::string& name : group) {
+    KeptDevice& mine = kept.at(name);
+    const std::string source = mine.source;
+    mine.live = std::move(mine.next);
+    mine.next = nullptr;
+    mine.source.clear();
+    mine.group.clear();
+    if (source == name) continue;
+    mine.handed_over_from = source;
+    kept.erase(source);
+  }
+}
+
+void DeviceSet::expect_removal(const Member& member, KeptDevices& kept) {
+  const std::string& name = member.device->name();
+  if (member.next) {
+    for (const std::string& each : *member.next->group) {
+      KeptDevice& other = kept.at(each);
+      other.next = nullptr;
+      other.source.clear();
+      other.group.clear();
+      if (other.live == nullptr) kept.erase(each);
+    }
+  }
+  kept.erase(name);
+  for (auto& [each, other] : kept)
+    if (other.handed_over_from == name) other.handed_over_from.clear();
+}
+
+// A table that cannot be forgotten is dropped all the same: its source could
+// not be resumed before. The next mount lets it wait again.
+void DeviceSet::keep_dropped(const std::string& name) {
+  if (keeper_ == nullptr) return;
+  try {
+    keeper_->keep(kept());
+  } catch (const std::system_error& error) {
+    throw std::system_error(
+        error.code(), "the next table of " + name +
+                          " was dropped, but is still saved: " + error.what());
   }
 }
 

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace snapfs {
 
@@ -99,8 +100,15 @@ struct Table {
   Place place;       // of its name or, if that is not written, its beginning
   std::string text;  // the YAML document it came from
   Activate activate = Activate::on_freeze;
+  // Only wait: what takes no store over goes live when it is resumed, and `now`
+  // is `on_freeze`. Snapshots only.
+  bool waits = false;
   FileAttributes attributes;
   std::variant<OriginTable, SnapshotTable> target;
+
+  // What whoever keeps tables has noted; loading takes no notice of it.
+  std::string handed_over_from;    // whose store it took; empty: nobody's
+  std::vector<std::string> group;  // names of what is handed over with it
 };
 
 }  // namespace snapfs

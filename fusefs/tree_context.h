@@ -51,6 +51,7 @@ enum FixedInode : uint64_t {
   kEventsInode,
   kLogInode,
   kPidInode,
+  kReloadInode,
 };
 
 }  // namespace snapfs

@@ -159,7 +159,10 @@ void SpecWriter::change(const KeptDevices& devices, bool drop_old) {
   MutexLock lock(mutex_);
   check_origins(devices);
   std::set<std::string> names = changed_names(devices);
-  if (names.empty()) return;
+  if (names.empty()) {
+    is_first_ = false;
+    return;
+  }
   try {
     sync(devices, names, drop_old);
   } catch (...) {

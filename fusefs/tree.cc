@@ -12,6 +12,7 @@
 #include "fusefs/control_job.h"
 #include "fusefs/directories.h"
 #include "fusefs/log.h"
+#include "fusefs/metrics.h"
 #include "fusefs/reload_node.h"
 #include "fusefs/state_node.h"
 #include "fusefs/text_node.h"
@@ -39,6 +40,9 @@ std::shared_ptr<Node> make_control(
       });
   children["errors"] = std::make_shared<TextNode>(
       context, kErrorsInode, [&context] { return context.events.errors(); });
+  children["metrics"] = std::make_shared<TextNode>(
+      context, kMetricsInode,
+      [&devices] { return metrics_text(devices.devices()); });
   children["pid"] = std::make_shared<TextNode>(
       context, kPidInode, [] { return std::to_string(::getpid()) + "\n"; });
   children["events"] = std::make_shared<EventsNode>(context, hub);

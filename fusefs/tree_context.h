@@ -52,6 +52,7 @@ enum FixedInode : uint64_t {
   kLogInode,
   kPidInode,
   kReloadInode,
+  kMetricsInode,
 };
 
 }  // namespace snapfs

@@ -173,11 +173,13 @@ std::string without_notes(const std::string& text) {
 
 std::string with_notes(const std::string& text, const TableNotes& notes) {
   std::string result = without_notes(text);
-  const bool adds = notes.waits || !notes.handed_over_with.empty() ||
+  const bool adds = notes.waits || notes.was_live ||
+                    !notes.handed_over_with.empty() ||
                     !notes.handed_over_from.empty() || !notes.name.empty();
   if (!adds) return result;
   result = std::string(without_byte_order_mark(result));
-  if (notes.waits) put_in(result, "waits", "true");
+  if (notes.waits || notes.was_live)
+    put_in(result, "waits", notes.waits ? "true" : "false");
   if (!notes.handed_over_with.empty()) {
     std::string names;
     for (const std::string& name : notes.handed_over_with)

@@ -16,6 +16,7 @@ struct TableNotes {
   std::string handed_over_from = {};  // `handover_from`
   std::vector<std::string> handed_over_with = {};  // `handover_with`
   bool waits = false;                              // `waits: true`
+  bool was_live = false;                           // else `waits: false`
 };
 
 // `text`, of one table, as in Table::text, with these notes and no others.

@@ -141,7 +141,7 @@ void DeviceSet::resume(const std::string& name) {
     loaded = member.next->table;
   }
   // It was only checked when it was loaded; now it is taken.
-  loaded->activate = Activate::now;
+  loaded->was_live = true;
   loaded->waits = false;
   load({*std::move(loaded)});
 }

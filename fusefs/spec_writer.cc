@@ -227,6 +227,9 @@ std::vector<SpecWriter::Entry> SpecWriter::entries_of(
     TableNotes notes;
     // A file is replaced as a whole: no mount finds the source's table, too.
     if (is_directory_) notes.handed_over_from = device.handed_over_from;
+    // It would have to be resumed again otherwise.
+    notes.was_live = device.live->activate == Activate::manual &&
+                     rank_of(*device.live) == kSnapshotRank;
     entries.push_back({name, false, with_notes(device.live->text, notes),
                        rank_of(*device.live)});
   }
@@ -365,7 +368,8 @@ SpecWriter::File SpecWriter::make_file(const std::string& file,
           with_notes(entry.text, {.name = entry.name,
                                   .handed_over_from = table.handed_over_from,
                                   .handed_over_with = table.group,
-                                  .waits = table.waits});
+                                  .waits = table.waits,
+                                  .was_live = table.was_live});
     }
     if (!text.empty()) text += "---\n";
     text += is_alone ? entry.text : without_marker(entry.text);

@@ -12,6 +12,13 @@ cow="{path: a.cow, create: true, size: 2MiB}"
 { echo "# the first one"; snapshot_table base "$cow"; } >spec/a.yaml
 cp spec/a.yaml a.yaml
 
+# Whoever is to collect the daemon may take its time.
+gone() {
+  case $(awk '$1 == "State:" { print $2 }' "/proc/$1/status" 2>/dev/null) in
+    '' | Z | X) ;;
+    *) return 1 ;;
+  esac
+}
 remount() {
   unmount mnt
   mount_snapfs spec mnt -o save
@@ -77,6 +84,19 @@ eq "$(tables)" "base.yaml new.next.yaml new.yaml" "tables with one that waits"
 "$SNAPFS" suspend mnt/new
 same spec/new.yaml new.yaml "the saved table"
 eq "$(tables)" "base.yaml new.yaml" "tables after the handover"
+
+# One that was resumed by hand is live after a remount, and not resumed again.
+snapshot_table base "{path: m.cow, create: true, size: 2MiB}" \
+  "activate: manual" >m.yaml
+"$SNAPFS" load -m mnt m.yaml
+eq "$(tables)" "base.yaml m.next.yaml new.yaml" "tables with a manual one"
+remount
+eq "$("$SNAPFS" state mnt/m)" loaded "a manual one after a remount"
+"$SNAPFS" resume mnt/m
+eq "$(tables)" "base.yaml m.yaml new.yaml" "tables with a resumed one"
+remount
+eq "$("$SNAPFS" state mnt/m)" live "a resumed one after a remount"
+"$SNAPFS" remove mnt/m
 
 # Two that are handed over together, together again after a remount.
 snapshot_table base "{path: b.cow, create: true, size: 2MiB}" >b.yaml

@@ -106,6 +106,15 @@ TEST(TableNotes, notes_written_by_people_are_taken_out_wherever_they_are) {
   }
 }
 
+TEST(TableNotes, what_was_live_says_that_it_does_not_wait) {
+  std::string text = with_notes(kTexts[0], {.was_live = true});
+  EXPECT_EQ(text, "waits: false\n" + kTexts[0]);
+  EXPECT_TRUE(read_one(text).was_live);
+  EXPECT_FALSE(read_one(text).waits);
+  EXPECT_FALSE(read_one(kTexts[0]).was_live);
+  EXPECT_EQ(without_notes(text), kTexts[0]);
+}
+
 TEST(TableNotes, a_name_is_only_added) {
   EXPECT_EQ(with_notes(kTexts[0], {.name = "t"}), "name: t\n" + kTexts[0]);
   EXPECT_EQ(with_notes("name: u\n" + kTexts[0], {.name = "t"}),
@@ -113,7 +122,7 @@ TEST(TableNotes, a_name_is_only_added) {
 }
 
 TEST(TableNotes, tables_are_the_same_however_they_are_written) {
-  for (std::size_t i : {1, 3, 5, 6, 7, 8, 9, 10})
+  for (std::size_t i : {1u, 3u, 5u, 6u, 7u, 8u, 9u, 10u})
     EXPECT_TRUE(same_table(kTexts[0], kTexts[i])) << i;
   EXPECT_TRUE(same_table("a: 1\nb: 2\n", "b: 2\na: 1\nname: x\nwaits: true\n"));
   EXPECT_FALSE(same_table("a: 1\n", "a: 2\n"));

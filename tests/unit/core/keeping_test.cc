@@ -265,7 +265,20 @@ TEST_F(KeepingTest, what_is_cleared_is_gone_even_if_it_stays_kept) {
   EXPECT_EQ(state("b"), "none");
 }
 
-// ---- Tables that only wait
+// ---- Tables that only wait, and those that do not
+
+TEST_F(KeepingTest, a_manual_table_that_was_live_is_live_when_it_is_loaded) {
+  Table manual = table("b", "/d", Activate::manual);
+  set_.load({manual});
+  EXPECT_EQ(state("b"), "loaded\n");
+  set_.resume("b");
+  EXPECT_EQ(state("b"), "live\n");
+  EXPECT_EQ(set_.find("b")->live_table()->activate, Activate::manual);
+  set_.remove("b");
+  manual.was_live = true;
+  set_.load({manual});
+  EXPECT_EQ(state("b"), "live\n");
+}
 
 TEST_F(KeepingTest, a_table_that_only_waits_does_not_go_live_when_loaded) {
   Table only = table("b", "/c", Activate::now);

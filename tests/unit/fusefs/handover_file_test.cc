@@ -4,13 +4,16 @@
 // what appears and goes, what open files and mappings see, what is refused.
 #include <linux/aio_abi.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <optional>
 #include <sstream>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -111,22 +114,70 @@ class Waiters {
   std::vector<std::thread> threads_;
 };
 
-// A page of a file, mapped shared.
+// A page of a file, mapped shared by a process that does with it what it is
+// told to.
 class MappedPage {
  public:
-  MappedPage(const UniqueFd& fd, int protection)
-      : at_(::mmap(nullptr, kBytes, protection, MAP_SHARED, fd.get(), 0)) {
-    EXPECT_NE(MAP_FAILED, at_) << std::strerror(errno);
+  MappedPage(const UniqueFd& fd, int protection) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+      throw std::runtime_error("socketpair");
+    ours_ = UniqueFd(ends[0]);
+    theirs_ = UniqueFd(ends[1]);
+    child_.emplace([&] { return serve(fd.get(), protection); });
+    theirs_.reset();
   }
-  ~MappedPage() { ::munmap(at_, kBytes); }
-  MappedPage(const MappedPage&) = delete;
-  MappedPage& operator=(const MappedPage&) = delete;
 
-  volatile char* bytes() const { return static_cast<volatile char*>(at_); }
+  char get(int index) { return ask({What::get, index, '\0'}); }
+  void put(int index, char value) { ask({What::put, index, value}); }
+  int sync() { return ask({What::sync, 0, '\0'}); }
+
+  // What get() came to where it did not return, as waitpid(2) tells it.
+  int end_of_get(int index) {
+    const Order order{What::get, index, '\0'};
+    EXPECT_EQ(ssize_t{sizeof order},
+              ::write(ours_.get(), &order, sizeof order));
+    return child_->wait();
+  }
 
  private:
+  enum class What { get, put, sync };
+  struct Order {
+    What what;
+    int index;
+    char value;
+  };
+
+  char ask(const Order& order) {
+    char answer = '?';
+    EXPECT_EQ(ssize_t{sizeof order},
+              ::write(ours_.get(), &order, sizeof order));
+    EXPECT_EQ(1, ::read(ours_.get(), &answer, 1));
+    return answer;
+  }
+
+  int serve(int fd, int protection) {
+    ours_.reset();
+    ::signal(SIGBUS, SIG_DFL);  // which a sanitizer has taken
+    void* at = ::mmap(nullptr, kBytes, protection, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) return 1;
+    auto* bytes = static_cast<volatile char*>(at);
+    Order order;
+    while (::read(theirs_.get(), &order, sizeof order) == sizeof order) {
+      char answer = '\0';
+      if (order.what == What::get) answer = bytes[order.index];
+      if (order.what == What::put) bytes[order.index] = order.value;
+      if (order.what == What::sync && ::msync(at, kBytes, MS_SYNC) != 0)
+        answer = static_cast<char>(errno);
+      if (::write(theirs_.get(), &answer, 1) != 1) return 2;
+    }
+    return 0;
+  }
+
   static constexpr std::size_t kBytes = 4096;
-  void* at_;
+  UniqueFd ours_;
+  UniqueFd theirs_;
+  std::optional<Child> child_;
 };
 
 // ---- The tree
@@ -671,14 +722,14 @@ TEST_F(HandoverFile, abort_ends_asynchronous_requests) {
 TEST_F(HandoverFile, a_mapping_goes_on_under_the_same_name) {
   UniqueFd fd = open_file(tree().path("snap"), O_RDWR);
   MappedPage page(fd, PROT_READ | PROT_WRITE);
-  page.bytes()[0] = 'a';
+  page.put(0, 'a');
   ASSERT_EQ(0, load("snap", "length: 2MiB\n"));
 
   ASSERT_EQ(0, command("snap", "suspend"));
 
-  EXPECT_EQ('a', page.bytes()[0]);
-  page.bytes()[1] = 'b';
-  EXPECT_EQ(0, ::msync(const_cast<char*>(page.bytes()), 4096, MS_SYNC));
+  EXPECT_EQ('a', page.get(0));
+  page.put(1, 'b');
+  EXPECT_EQ(0, page.sync());
   EXPECT_EQ("ab", get(fd, 2, 0));
 }
 
@@ -686,7 +737,7 @@ TEST_F(HandoverFile, a_mapping_goes_on_under_the_same_name) {
 TEST_F(HandoverFile, dirty_pages_of_a_mapping_are_handed_over) {
   UniqueFd fd = open_file(tree().path("snap"), O_RDWR);
   MappedPage page(fd, PROT_READ | PROT_WRITE);
-  page.bytes()[0] = 'd';
+  page.put(0, 'd');
   ASSERT_EQ(0, load("next"));
 
   ASSERT_EQ(0, command("snap", "suspend"));
@@ -697,23 +748,13 @@ TEST_F(HandoverFile, dirty_pages_of_a_mapping_are_handed_over) {
 TEST_F(HandoverFile, a_mapping_of_what_was_handed_over_raises_SIGBUS) {
   put("snap", "old", 0);
   UniqueFd fd = open_file(tree().path("snap"), O_RDONLY);
-  int ends[2];
-  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));
-  UniqueFd go_read(ends[0]);
-  UniqueFd go_write(ends[1]);
   MappedPage page(fd, PROT_READ);
-  ASSERT_EQ('o', page.bytes()[0]);
-  pid_t child = ::fork();
-  if (child == 0) {
-    char byte = page.bytes()[0];
-    if (byte != 'o' || ::read(ends[0], &byte, 1) != 1) ::_exit(2);
-    ::_exit(page.bytes()[0] == 'o' ? 0 : 1);
-  }
+  ASSERT_EQ('o', page.get(0));
   ASSERT_EQ(0, load("next"));
+
   ASSERT_EQ(0, command("snap", "suspend"));
-  ASSERT_EQ(1, ::write(go_write.get(), "g", 1));
-  int status = 0;
-  ASSERT_EQ(child, ::waitpid(child, &status, 0));
+
+  const int status = page.end_of_get(0);
   ASSERT_TRUE(WIFSIGNALED(status)) << status;
   EXPECT_EQ(SIGBUS, WTERMSIG(status));
 }
@@ -778,7 +819,7 @@ TEST_F(HandoverFile, many_commands_at_once_do_not_stop_the_mount) {
   UniqueFd fd = open_file(tree().path("snap"), O_RDWR);
   MappedPage page(fd, PROT_READ | PROT_WRITE);
   auto begin = std::chrono::steady_clock::now();
-  page.bytes()[0] = 'd';
+  page.put(0, 'd');
   std::vector<std::thread> writers;
   for (int i = 0; i < kCount; ++i) {
     writers.emplace_back([this, i] {

@@ -5,6 +5,8 @@
 // I/O of that device, and must not call the DeviceSet.
 #pragma once
 
+#include <string>
+
 namespace snapfs {
 
 class Device;
@@ -20,6 +22,10 @@ class DeviceWatcher {
   // The device is suspended and nothing is inside. What was written to it is
   // durable; this is not called if it is lost.
   virtual void after_freeze(Device&) {}
+
+  // Who uses the device's file, in words ("/dev/loop0, mounted on /mnt"), for
+  // a refusal; empty: it is not known.
+  virtual std::string users_of(Device&) { return ""; }
 
   // Another target answers now: size and content may differ, or it answers EIO.
   // What lies in caches above it must go.

@@ -53,6 +53,8 @@ class Snapshot : public Target {
  private:
   friend void hand_over(Snapshot& source, Snapshot& target,
                         CowExceptions::Owner owner) noexcept;
+  friend std::unique_ptr<CowExceptions> give_up_store(
+      Snapshot& source, CowExceptions::Owner owner) noexcept;
 
   // What a write that finds no room does: fail as dm does, with the state
   // changed; or be refused (a discard), with nothing changed.

@@ -11,9 +11,12 @@
 namespace snapfs {
 
 inline constexpr std::string_view kTableKeys[] = {
-    "name",     "target",     "device", "origin",    "cow",   "store",
-    "features", "chunk_size", "length", "read_only", "mode",  "uid",
-    "gid",      "initialise", "stale",  "activate",  "table", "commit_interval",
+    "name",    "target",          "device",   "origin",
+    "cow",     "store",           "features", "chunk_size",
+    "length",  "read_only",       "mode",     "uid",
+    "gid",     "initialise",      "stale",    "activate",
+    "table",   "commit_interval", "wait",     "merge_rate",
+    "also_as", "force",
 };
 
 inline constexpr std::string_view kCowKeys[] = {"path", "create", "size",

@@ -264,7 +264,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
       origins.insert(name);
     }
   }
-  const std::vector<Member*> frozen = freeze_all(origins);
+  freeze_all(origins);
   for (Family* family : families) family->gate().close();
   for (Family* family : families) family->gate().drain();
   for (Step& step : steps) {
@@ -286,7 +286,6 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
       make_live(*step.source, *step.target, std::move(step.snapshot));
     }
   }
-  for (Member* member : frozen) thaw(*member);
 }
 
 // `target` has its store; `source`, unless it is the same device, has none.

@@ -177,22 +177,21 @@ void DeviceSet::install_merge(Member& member,
   member.merging = std::move(merging);
 }
 
-// The merge is live: from now on it is carried out.
+// The merge is live: from now on requests and steps of it are carried out. As
+// after any handover under its own name, the device is suspended no more.
 void DeviceSet::begin_merge(Member& member) {
   Device& device = *member.device;
   const uint64_t rate = merge_options(*device.live_table()).rate;
   const std::shared_ptr<Merger> merger = member.merging->shared_merger();
   member.merging->show_rate(rate);
   add_second_names(member);
+  // Caches are dropped when nothing of the file is parked.
+  if (device.state() == DeviceState::suspended) thaw(member);
   if (watcher_ != nullptr) watcher_->after_change(device);
   events_.on_event({EventKind::merge, device.name(),
                     "begins: " + in_chunks(merger->progress().total) +
                         " to merge from " + member.cow_path});
   merge_driver_.add(merger, rate);
-  if (device.state() == DeviceState::suspended) {
-    member.merging->show_paused(true);
-    merge_driver_.pause(*merger);
-  }
 }
 
 // Those that are no devices yet.

@@ -103,10 +103,6 @@ void TableLoad::run() {
     set_.thaw_all(frozen);
     throw;
   }
-  // What has taken the place of an origin; sources go on with their handover.
-  for (DeviceSet::Member* member : frozen) {
-    if (member->is_merge()) set_.thaw(*member);
-  }
   wait();
 }
 

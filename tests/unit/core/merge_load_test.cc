@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "tests/support/memory_device.h"
 #include "tests/support/memory_opener.h"
+#include "tests/support/parked_thread.h"
 #include "tests/support/pattern.h"
 #include "tests/support/tables.h"
 
@@ -195,6 +196,7 @@ TEST_F(MergeLoadTest, a_store_that_was_not_live_merges_into_a_live_origin) {
   EXPECT_TRUE(is_merging());
   EXPECT_EQ(state("base"), "live\n");
   EXPECT_EQ(differs("base", 8, kOwn), "");
+  EXPECT_FALSE(set_->find("base")->admission().is_closed());
   merge_all();
   EXPECT_EQ(target("base")->status_line(), "0 1024 snapshot-origin ");
 }
@@ -225,19 +227,84 @@ TEST_F(MergeLoadTest, the_origins_own_table_comes_back_in_the_end) {
   EXPECT_EQ(set_->find("base")->live_table()->attributes.mode, 0640u);
 }
 
-TEST_F(MergeLoadTest, a_suspended_origin_stays_so) {
+TEST_F(MergeLoadTest, a_suspended_origin_goes_on_when_the_merge_is_live) {
   open({origin_table("base", "origin"), snapshot("s")});
   write("s");
   set_->suspend("base");
   set_->load({merge_of("s")});
   set_->suspend("s");
 
-  EXPECT_EQ(state("base"), "suspended\n");
-  EXPECT_TRUE(is_merging());
-  EXPECT_NE(target("base")->details().find("merge: suspended"),
-            std::string::npos);
-  set_->resume("base");
   EXPECT_EQ(state("base"), "live\n");
+  EXPECT_TRUE(is_merging());
+  EXPECT_NE(target("base")->details().find("merge: running"),
+            std::string::npos);
+}
+
+TEST_F(MergeLoadTest, what_parked_on_the_origin_meets_the_merge) {
+  open({origin_table("base", "origin"), snapshot("s")});
+  write("s");
+  set_->suspend("base");
+  auto device = set_->find("base");
+  ParkedThread request;
+  ASSERT_FALSE(device->admission().enter(request));
+  set_->load({merge_of("s")});
+  set_->suspend("s");
+
+  request.wait();
+  Admission::Pass pass = enter(*device);
+  EXPECT_EQ(differs("base", 8, kOwn), "");
+}
+
+// What is written back when the origin is suspended for the merge is its own.
+class Watcher : public DeviceWatcher {
+ public:
+  void before_freeze(Device& device) override {
+    calls.push_back("before_freeze " + device.name() + " " + state_of(device));
+  }
+  void after_freeze(Device& device) override {
+    calls.push_back("after_freeze " + device.name());
+  }
+  void after_change(Device& device) override {
+    calls.push_back("after_change " + device.name() + " " + state_of(device));
+  }
+  std::string users_of(Device&) override { return "/dev/loop7"; }
+
+  static std::string state_of(Device& device) {
+    std::string text = device.state_text();
+    return text.substr(0, text.find('\n'));
+  }
+
+  std::vector<std::string> calls;
+};
+
+TEST_F(MergeLoadTest, caches_of_both_devices_are_dealt_with) {
+  Watcher watcher;
+  open({origin_table("base", "origin"), snapshot("s")});
+  set_->set_watcher(&watcher);
+  Table table = merge_of("s");
+  table.activate = Activate::now;
+
+  set_->load({table});
+
+  EXPECT_EQ(watcher.calls, (std::vector<std::string>{
+                               "before_freeze s live", "after_freeze s",
+                               "before_freeze base live", "after_freeze base",
+                               "after_change s handed over to base",
+                               "after_change base live"}));
+  set_->set_watcher(nullptr);
+}
+
+TEST_F(MergeLoadTest, users_of_the_origin_are_named) {
+  Watcher watcher;
+  open({origin_table("base", "origin"), snapshot("s")});
+  set_->set_watcher(&watcher);
+  ASSERT_TRUE(set_->find("base")->try_open());
+  Table table = merge_of("s");
+  table.activate = Activate::now;
+
+  EXPECT_EQ(refused(table), EBUSY);
+  says("under its users (/dev/loop7)");
+  set_->set_watcher(nullptr);
 }
 
 TEST_F(MergeLoadTest, the_cow_is_free_when_it_has_finished) {

@@ -81,7 +81,6 @@ void MergeDriver::resume(const Merger& merger) {
   if (merge == merges_.end()) return;
   merge->paused = false;
   merge->failed = false;
-  merge->due = Clock::now();
   changed_.notify_all();
 }
 

@@ -426,6 +426,8 @@ void DeviceSet::remove(const std::string& name) {
     device.removed_ = true;
   }
   if (member.next) cancel_next(member);
+  // What waited for its end waits for resume now.
+  if (member.is_merge()) take_waiting_for_merge(name);
   {
     MutexLock lock(mutex_);
     devices_.erase(name);

@@ -337,15 +337,16 @@ void TableLoad::prepare_snapshot(Item& item) {
   const SnapshotTable& table = as_snapshot(item.table);
   set_base(item);
   std::string source = find_source(item);
+  const DeviceSet::Member* merge = set_.merge_into(item.origin_storage);
+  if (merge != nullptr && table.wait_for_merge &&
+      (source.empty() || source == merge->device->name())) {
+    item.fate = Item::Fate::loaded;
+    item.merge = merge->device->name();
+    return;
+  }
   if (!source.empty()) {
     refuse_store_that_merges(item, set_.members_.at(source));
     prepare_handover(item, set_.members_.at(source));
-    return;
-  }
-  const DeviceSet::Member* merge = set_.merge_into(item.origin_storage);
-  if (merge != nullptr && table.wait_for_merge) {
-    item.fate = Item::Fate::loaded;
-    item.merge = merge->device->name();
     return;
   }
   if (item.table.activate == Activate::manual) item.fate = Item::Fate::loaded;

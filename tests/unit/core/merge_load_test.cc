@@ -505,14 +505,41 @@ TEST_F(MergeLoadTest, without_a_merge_nobody_waits) {
 TEST_F(MergeLoadTest, what_waits_for_a_merge_may_take_its_cow) {
   merge_s();
   set_->remove("s");
+  Table table = snapshot("s");
+  snapshot_of(table).wait_for_merge = true;
+
+  set_->load({table});
+  merge_all();
+
+  EXPECT_EQ(state("s"), "live\n");
+  EXPECT_EQ(target("s")->status_line(), "0 1024 snapshot 16/2048 16");
+}
+
+TEST_F(MergeLoadTest, what_waits_for_a_merge_can_be_cleared) {
+  merge_s();
   Table table = snapshot("t");
-  snapshot_of(table).cow.path = "u-cow";
   snapshot_of(table).wait_for_merge = true;
   set_->load({table});
+
   set_->clear("t");
+
   EXPECT_EQ(set_->find("t"), nullptr);
   merge_all();
   EXPECT_EQ(set_->find("t"), nullptr);
+}
+
+TEST_F(MergeLoadTest, a_merge_that_is_removed_leaves_what_waited_for_it) {
+  merge_s();
+  Table table =
+      snapshot_table("t", "origin", "t-cow", StoreType::persistent, 8);
+  snapshot_of(table).wait_for_merge = true;
+  set_->load({table});
+
+  set_->remove("base");
+
+  EXPECT_EQ(state("t"), "loaded\n");
+  set_->resume("t");
+  EXPECT_EQ(state("t"), "live\n");
 }
 
 // --- Second names ------------------------------------------------------------

@@ -470,7 +470,8 @@ TEST(ExceptionTable, a_split_changes_nothing_that_can_be_seen) {
   ASSERT_TRUE(table.insert({10, 50, 20}));
   ASSERT_TRUE(reference.insert({10, 50, 20}));
 
-  for (uint64_t chunk : {9, 10, 11, 20, 29, 30, 31}) table.split_before(chunk);
+  for (uint64_t chunk : {9u, 10u, 11u, 20u, 29u, 30u, 31u})
+    table.split_before(chunk);
 
   expect_same(table, reference, 0, 40);
 }

@@ -337,11 +337,11 @@ TEST_F(MergeTest, a_write_goes_to_the_cow_before_and_to_the_origin_after) {
   EXPECT_EQ(recorded(), (std::vector<std::string>{"write s-cow 16384+4096",
                                                   "write origin 81920+4096",
                                                   "write origin 204800+4096"}));
-  for (uint64_t first : {64, 160, 400}) {
+  for (uint64_t first : {64u, 160u, 400u}) {
     EXPECT_EQ(differs("base", first, 8, kLate), "");
   }
   merge_all();
-  for (uint64_t first : {64, 160, 400}) {
+  for (uint64_t first : {64u, 160u, 400u}) {
     EXPECT_EQ(origin_differs(first, 8, kLate), "");
   }
 }

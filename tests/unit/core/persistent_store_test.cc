@@ -861,7 +861,7 @@ TEST(PersistentStoreMerge, takes_runs_from_the_end_as_the_kernel_does) {
   auto cow = cow_of(4096);
   auto store = PersistentStore::create(cow, ChunkSize(8));
   add_and_commit(*store, 7);
-  for (uint64_t old_chunk : {100, 101, 102}) add(*store, old_chunk);
+  for (uint64_t old_chunk : {100u, 101u, 102u}) add(*store, old_chunk);
   store->commit();
   EXPECT_EQ(in_words(store->usage()), "48/4096 16");
 
@@ -877,7 +877,8 @@ TEST(PersistentStoreMerge, takes_runs_from_the_end_as_the_kernel_does) {
 TEST(PersistentStoreMerge, gives_several_runs_last_first_within_the_limits) {
   auto cow = cow_of(4096);
   auto store = PersistentStore::create(cow, ChunkSize(8));
-  for (uint64_t old_chunk : {9, 50, 51, 52, 20, 19}) add(*store, old_chunk);
+  for (uint64_t old_chunk : {9u, 50u, 51u, 52u, 20u, 19u})
+    add(*store, old_chunk);
   store->commit();
 
   EXPECT_EQ(in_words(store->last_recorded({100, 100})),
@@ -964,7 +965,7 @@ TEST(PersistentStoreMerge, old_stores_whose_chunks_do_not_ascend_stay_safe) {
 TEST(PersistentStoreMerge, a_store_that_was_merged_takes_exceptions_again) {
   auto cow = cow_of(4096);
   auto store = PersistentStore::create(cow, ChunkSize(8));
-  for (uint64_t old_chunk : {1, 2, 3}) add(*store, old_chunk);
+  for (uint64_t old_chunk : {1u, 2u, 3u}) add(*store, old_chunk);
   store->commit();
   store->unrecord(chunks_of(store->last_recorded({2, 9})));
 

@@ -581,7 +581,7 @@ TEST(RecordLog, a_log_shrinks_through_its_areas_to_nothing) {
 }
 
 TEST(RecordLog, a_log_that_shrank_grows_again) {
-  for (uint64_t kept : {0, 1, 31, 32, 33, 40}) {
+  for (uint64_t kept : {0u, 1u, 31u, 32u, 33u, 40u}) {
     Log log(1);
     log.append(70);
     while (log.log().size() > kept) {

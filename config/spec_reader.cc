@@ -5,7 +5,9 @@
 #include <boost/filesystem/operations.hpp>
 #include <boost/filesystem/path.hpp>
 #include <cerrno>
-#include <iterator>
+#include <string_view>
+#include <utility>
+#include <variant>
 
 #include "config/messages.h"
 #include "config/table_names.h"
@@ -23,12 +25,10 @@ std::string without_trailing_slashes(std::string path) {
   return path;
 }
 
-// NAME.next.yaml is a table that waits for its moment beside the live
-// NAME.yaml; whoever keeps a mount's tables in its SPEC loads it. It is not a
-// device of its own.
+constexpr std::string_view kNextEnding = ".next.yaml";
+
 bool is_table_file(const std::string& name) {
-  return name.front() != '.' && name.ends_with(".yaml") &&
-         !name.ends_with(".next.yaml");
+  return name.front() != '.' && name.ends_with(".yaml");
 }
 
 std::vector<std::string> table_files(const fs::path& directory) {
@@ -46,10 +46,11 @@ void read_file(const fs::path& path, Spec& spec) {
   ReadTablesOptions options;
   options.file = path.string();
   options.base_dir = spec.base_dir;
-  options.default_name = path.stem().string();
-  std::vector<Table> tables =
-      read_tables(read_text_file(options.file), options);
-  std::move(tables.begin(), tables.end(), std::back_inserter(spec.tables));
+  std::string name = path.filename().string();
+  std::string text = read_text_file(options.file);
+  for (Table& table : read_spec_file(name, text, std::move(options)))
+    (table.waits ? spec.waiting : spec.tables).push_back(std::move(table));
+  spec.files[std::move(name)] = std::move(text);
 }
 
 Spec read_existing(const fs::path& path) {
@@ -65,10 +66,31 @@ Spec read_existing(const fs::path& path) {
     read_file(path, spec);
   }
   check_unique_names(spec.tables);
+  check_unique_names(spec.waiting);
   return spec;
 }
 
 }  // namespace
+
+// NAME.next.yaml is a table that waits for its moment beside the live
+// NAME.yaml, whatever else it says.
+std::vector<Table> read_spec_file(const std::string& name,
+                                  const std::string& text,
+                                  ReadTablesOptions options) {
+  const bool is_next = name.ends_with(kNextEnding);
+  options.default_name = is_next
+                             ? name.substr(0, name.size() - kNextEnding.size())
+                             : fs::path(name).stem().string();
+  std::vector<Table> tables = read_tables(text, options);
+  for (Table& table : tables) {
+    if (!is_next) continue;
+    if (std::holds_alternative<OriginTable>(table.target))
+      fail(table.place, "a snapshot-origin cannot wait, as *.next.yaml does");
+    table.waits = true;
+    table.was_live = false;
+  }
+  return tables;
+}
 
 Spec read_spec(const std::string& path) {
   try {

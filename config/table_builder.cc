@@ -54,6 +54,27 @@ Activate read_activate(const MapReader& map) {
   return field ? kValues[field->choice(kWords)] : Activate::on_freeze;
 }
 
+std::string read_device_name(const Field& field, const Word& word) {
+  if (!is_device_name(word.text))
+    fail(word.place, quote(field.path()) + ": " + quote(word.text) + kNameRule);
+  return word.text;
+}
+
+// What whoever keeps tables has noted beside what the user wrote.
+void read_notes(const MapReader& map, Table& table) {
+  const Field* waits = map.find("waits");
+  table.waits = waits != nullptr && waits->boolean();
+  table.was_live = waits != nullptr && !table.waits;
+  if (const Field* from = map.find("handover_from")) {
+    table.handed_over_from = read_device_name(*from, from->word());
+    if (table.handed_over_from == table.name)
+      fail(from->place(), "\"handover_from\" is the table's own name");
+  }
+  if (const Field* with = map.find("handover_with"))
+    for (const Word& word : with->words())
+      table.group.push_back(read_device_name(*with, word));
+}
+
 // A key that only ever says one thing.
 bool has_word(const Field* field, std::string_view word) {
   return field != nullptr && field->choice({&word, 1}) == 0;
@@ -239,6 +260,7 @@ Table build_table(const YamlNode& root, const std::string& base_dir,
   table.attributes = read_attributes(map);
   table.activate = read_activate(map);
   check_own_name(table);
+  read_notes(map, table);
   return table;
 }
 

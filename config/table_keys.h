@@ -11,16 +11,21 @@
 namespace snapfs {
 
 inline constexpr std::string_view kTableKeys[] = {
-    "name",    "target",          "device",   "origin",
-    "cow",     "store",           "features", "chunk_size",
-    "length",  "read_only",       "mode",     "uid",
-    "gid",     "initialise",      "stale",    "activate",
-    "table",   "commit_interval", "wait",     "merge_rate",
-    "also_as", "force",
+    "name",          "target",          "device",   "origin",
+    "cow",           "store",           "features", "chunk_size",
+    "length",        "read_only",       "mode",     "uid",
+    "gid",           "initialise",      "stale",    "activate",
+    "table",         "commit_interval", "wait",     "merge_rate",
+    "also_as",       "force",           "waits",    "handover_from",
+    "handover_with",
 };
 
 inline constexpr std::string_view kCowKeys[] = {"path", "create", "size",
                                                 "initialise", "stale"};
+
+// The keys that whoever keeps tables adds and takes away.
+inline constexpr std::string_view kNoteKeys[] = {"handover_from",
+                                                 "handover_with", "waits"};
 
 // May the key stand beside `table:`?
 bool goes_with_line(std::string_view key);

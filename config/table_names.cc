@@ -3,15 +3,17 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 #include "config/messages.h"
 
 namespace snapfs {
 
 void check_unique_names(const std::vector<Table>& tables) {
-  std::map<std::string, Place> places;
+  std::map<std::pair<std::string, bool>, Place> places;
   for (const Table& table : tables) {
-    auto [first, is_new] = places.emplace(table.name, table.place);
+    auto [first, is_new] =
+        places.emplace(std::make_pair(table.name, table.waits), table.place);
     if (is_new) continue;
     std::string first_place = first->second.prefix();  // ends in ": "
     fail(table.place, "the name " + quote(table.name) + " is taken by " +

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -42,12 +43,24 @@ struct Spec {
   bool is_directory = false;
   std::string base_dir;       // absolute: what relative paths are relative to
   std::vector<Table> tables;  // none for a directory without tables
+  // Those that wait: of NAME.next.yaml, and those that say so themselves. They
+  // may have names of `tables`, and are to be loaded after them.
+  std::vector<Table> waiting;
+  // The texts of its files, by their names in the directory; of a file, that
+  // one. A Table's place has the name behind its last slash.
+  std::map<std::string, std::string> files;
 };
 
 // Reads SPEC whole, the files of a directory in the order of their names.
-// Names are unique in it (else a TableError that names both places). `path` may
-// be relative to the working directory.
+// Names are unique in each of the lists (else a TableError that names both
+// places). `path` may be relative to the working directory.
 Spec read_spec(const std::string& path);
+
+// What the file `name` of a SPEC holds, if its text is this; as `options` say,
+// but for the default name. Tables of NAME.next.yaml have `waits` set.
+std::vector<Table> read_spec_file(const std::string& name,
+                                  const std::string& text,
+                                  ReadTablesOptions options);
 
 // Is this a name that a device can have? [A-Za-z0-9][A-Za-z0-9._+-]{0,126},
 // and not ending in .next or .rejected.

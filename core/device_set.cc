@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/handover.h"
+#include "core/keeping.h"
 #include "core/merging_snapshot.h"
 #include "core/snapshot.h"
 #include "core/table_load.h"
@@ -57,8 +58,14 @@ void DeviceSet::suspend(const std::string& name) {
   MutexLock load_lock(load_mutex_);
   Member& member = member_of(name);
   check_merges_may_begin(name);
+  KeptDevices after = kept();
+  expect_handovers({name}, after);
+  // Before anything stands still: a handover that cannot be kept is refused
+  // while nothing has happened, and nobody waits for the disk of the tables.
+  Keeping keeping(keeper_, events_, kept(), after);
   freeze(member);
   hand_over_what_is_ready();
+  keeping.done(kept());
 }
 
 // Nothing to do for what is suspended, or has been handed over.
@@ -158,7 +165,8 @@ void DeviceSet::resume(const std::string& name) {
     loaded = member.next->table;
   }
   // It was only checked when it was loaded; now it is taken.
-  loaded->activate = Activate::now;
+  loaded->was_live = true;
+  loaded->waits = false;
   load({*std::move(loaded)});
 }
 
@@ -193,9 +201,13 @@ void DeviceSet::resume_destination(Member& member) {
   for (const std::string& name : group) {
     check_merge_may_begin(member_of(name).next->table);
   }
+  KeptDevices after = kept();
+  expect_handover(group, after);
+  Keeping keeping(keeper_, events_, kept(), after);
   // Under its own name a device is suspended on the way, as dm does it.
   if (member.is_snapshot() && member.has_store()) freeze(member);
   hand_over_group(group);
+  keeping.done(kept());
 }
 
 void DeviceSet::hand_over_what_is_ready() {
@@ -350,6 +362,7 @@ void DeviceSet::clear(const std::string& name) {
     throw std::system_error(Errc::no_such_device, name + " has no next table");
   }
   cancel_next(member);
+  keep_dropped(name);
 }
 
 // What was loaded together is dropped together.
@@ -417,14 +430,28 @@ void DeviceSet::remove(const std::string& name) {
                                 second_names_of(name).front()->device->name() +
                                 ", which has to be removed first");
   }
-  if (member.kind == Member::Kind::none) return cancel_next(member);
-  {
-    MutexLock device_lock(device.mutex_);
+  if (member.kind == Member::Kind::none) {
+    cancel_next(member);
+    return keep_dropped(name);
+  }
+  auto check_closed = [&]() REQUIRES(device.mutex_) {
     if (device.open_count_ != 0 && device.handed_over_to_.empty()) {
       throw std::system_error(Errc::busy, name + " is open");
     }
+  };
+  {
+    MutexLock device_lock(device.mutex_);
+    check_closed();
+  }
+  KeptDevices after = kept();
+  expect_removal(member, after);
+  Keeping keeping(keeper_, events_, kept(), after, Keeping::Old::goes);
+  {
+    MutexLock device_lock(device.mutex_);
+    check_closed();
     device.removed_ = true;
   }
+  keeping.done(after);
   if (member.next) cancel_next(member);
   // What waited for its end waits for resume now.
   if (member.is_merge()) take_waiting_for_merge(name);
@@ -502,6 +529,108 @@ void DeviceSet::flush(Device& device) noexcept {
     if (target != nullptr && !target->read_only()) target->flush();
   } catch (const std::exception& error) {
     events_.on_event({EventKind::error, device.name(), error.what()});
+  }
+}
+
+// ---- What a later mount is to find
+
+void DeviceSet::set_keeper(TableKeeper* keeper) {
+  MutexLock load_lock(load_mutex_);
+  keeper_ = keeper;
+  if (keeper_ != nullptr) keeper_->keep(kept());
+}
+
+// Nothing if nobody wants to know.
+KeptDevices DeviceSet::kept() {
+  KeptDevices result;
+  if (keeper_ == nullptr) return result;
+  for (const auto& [name, member] : members_) {
+    // They come from the table of the device that they name.
+    if (member.is_second()) continue;
+    Device& device = *member.device;
+    MutexLock lock(device.mutex_);
+    if (!device.handed_over_to_.empty()) {
+      result[device.handed_over_to_].handed_over_from = name;
+      continue;
+    }
+    KeptDevice& mine = result[name];
+    mine.live = device.live_table_;
+    mine.next = device.next_table_;
+    if (!member.next) continue;
+    mine.source = member.next->source;
+    mine.group = *member.next->group;
+  }
+  // One that has handed over to a device that has been removed meanwhile.
+  std::erase_if(result, [](const auto& each) {
+    return each.second.live == nullptr && each.second.next == nullptr;
+  });
+  return result;
+}
+
+// What hand_over_what_is_ready() will do when these are suspended, too.
+void DeviceSet::expect_handovers(const std::set<std::string>& suspended,
+                                 KeptDevices& kept) {
+  auto is_suspended = [&](const std::string& name) REQUIRES(load_mutex_) {
+    return suspended.contains(name) ||
+           member_of(name).device->state() == DeviceState::suspended;
+  };
+  std::set<std::set<std::string>> ready;
+  for (const auto& [name, mine] : kept) {
+    if (mine.next == nullptr || mine.source.empty() ||
+        mine.next->activate == Activate::manual) {
+      continue;
+    }
+    bool is_ready = true;
+    for (const std::string& each : mine.group)
+      is_ready = is_ready && is_suspended(kept.at(each).source);
+    if (is_ready) ready.insert(mine.group);
+  }
+  for (const auto& group : ready) expect_handover(group, kept);
+}
+
+void DeviceSet::expect_handover(const std::set<std::string>& group,
+                                KeptDevices& kept) {
+  if (keeper_ == nullptr) return;
+  for (const std::string& name : group) {
+    KeptDevice& mine = kept.at(name);
+    const std::string source = mine.source;
+    mine.live = std::move(mine.next);
+    mine.next = nullptr;
+    mine.source.clear();
+    mine.group.clear();
+    if (source == name) continue;
+    mine.handed_over_from = source;
+    kept.erase(source);
+  }
+}
+
+void DeviceSet::expect_removal(const Member& member, KeptDevices& kept) {
+  if (keeper_ == nullptr) return;
+  const std::string& name = member.device->name();
+  if (member.next) {
+    for (const std::string& each : *member.next->group) {
+      KeptDevice& other = kept.at(each);
+      other.next = nullptr;
+      other.source.clear();
+      other.group.clear();
+      if (other.live == nullptr) kept.erase(each);
+    }
+  }
+  kept.erase(name);
+  for (auto& [each, other] : kept)
+    if (other.handed_over_from == name) other.handed_over_from.clear();
+}
+
+// A table that cannot be forgotten is dropped all the same: its source could
+// not be resumed before. The next mount lets it wait again.
+void DeviceSet::keep_dropped(const std::string& name) {
+  if (keeper_ == nullptr) return;
+  try {
+    keeper_->keep(kept());
+  } catch (const std::system_error& error) {
+    throw std::system_error(
+        error.code(), "the next table of " + name +
+                          " was dropped, but is still saved: " + error.what());
   }
 }
 

@@ -22,6 +22,7 @@
 #include "core/merge_driver.h"
 #include "core/mutex.h"
 #include "core/table.h"
+#include "core/table_keeper.h"
 
 namespace snapfs {
 
@@ -36,6 +37,11 @@ class DeviceSet {
 
   // Whom to tell about caches; null: nobody. Call before devices are used.
   void set_watcher(DeviceWatcher* watcher) { watcher_ = watcher; }
+
+  // Who keeps the tables for a later mount, from here on; null: nobody. It
+  // keeps what is there now first, and throws if it cannot. What cannot be kept
+  // is refused, but for clear(), which is carried out, and throws.
+  void set_keeper(TableKeeper* keeper) EXCLUDES(load_mutex_);
 
   // Takes the tables, all or none: opens, reads and checks everything, and only
   // then writes (initialises new stores) and goes live. Throws TableError with
@@ -184,6 +190,7 @@ class DeviceSet {
   std::vector<Member*> second_names_of(const std::string& name)
       REQUIRES(load_mutex_);
   void become_origin(Member& member) REQUIRES(load_mutex_);
+  void keep_after_merge(const std::string& name) REQUIRES(load_mutex_);
   std::vector<Table> take_waiting_for_merge(const std::string& name)
       REQUIRES(load_mutex_);
 
@@ -196,6 +203,14 @@ class DeviceSet {
                    const std::set<std::string>* stays_in) REQUIRES(load_mutex_);
   void take_down(Member member) REQUIRES(load_mutex_);
   void flush(Device& device) noexcept;
+  KeptDevices kept() REQUIRES(load_mutex_);
+  void expect_handovers(const std::set<std::string>& suspended,
+                        KeptDevices& kept) REQUIRES(load_mutex_);
+  void expect_handover(const std::set<std::string>& group, KeptDevices& kept)
+      REQUIRES(load_mutex_);
+  void expect_removal(const Member& member, KeptDevices& kept)
+      REQUIRES(load_mutex_);
+  void keep_dropped(const std::string& name) REQUIRES(load_mutex_);
   WriteCount write_count(const DeviceId& origin) REQUIRES(load_mutex_);
 
   DeviceOpener& opener_;
@@ -205,6 +220,7 @@ class DeviceSet {
 
   // Held for a whole load or removal, device I/O included. Taken before mutex_.
   Mutex load_mutex_;
+  TableKeeper* keeper_ GUARDED_BY(load_mutex_) = nullptr;
   std::map<std::string, Member> members_ GUARDED_BY(load_mutex_);
   std::map<DeviceId, WriteCount> write_counts_ GUARDED_BY(load_mutex_);
   std::map<DeviceId, RemovedStore> removed_ GUARDED_BY(load_mutex_);

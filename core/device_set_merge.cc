@@ -260,6 +260,7 @@ void DeviceSet::merge_ended(std::shared_ptr<Merger> merger,
     events_.on_event({EventKind::merge, name,
                       "finished: " + in_chunks(merger->progress().total) +
                           " merged, " + cow_path + " is not in use any more"});
+    if (keeper_ != nullptr) keep_after_merge(name);
     waiting = take_waiting_for_merge(name);
   }
   // The last one who holds the COW.
@@ -271,6 +272,17 @@ void DeviceSet::merge_ended(std::shared_ptr<Merger> merger,
     } catch (const std::exception& error) {
       events_.on_event({EventKind::error, name, error.what()});
     }
+  }
+}
+
+// A merge that has nothing left to do is harmless to a later mount.
+void DeviceSet::keep_after_merge(const std::string& name) {
+  try {
+    keeper_->keep(kept());
+  } catch (const std::exception& error) {
+    events_.on_event({EventKind::error, name,
+                      std::string("the merge has ended, but is still saved: ") +
+                          error.what()});
   }
 }
 

@@ -112,8 +112,18 @@ struct Table {
   Place place;       // of its name or, if that is not written, its beginning
   std::string text;  // the YAML document it came from; empty: it came from none
   Activate activate = Activate::on_freeze;
+  // Only wait: what takes no store over goes live when it is resumed, and `now`
+  // is `on_freeze`. Snapshots only.
+  bool waits = false;
+  // It was live when it was kept: if it takes no store over it goes live at
+  // once, also with `manual`.
+  bool was_live = false;
   FileAttributes attributes;
   std::variant<OriginTable, SnapshotTable> target;
+
+  // What whoever keeps tables has noted; loading takes no notice of it.
+  std::string handed_over_from;    // whose store it took; empty: nobody's
+  std::vector<std::string> group;  // names of what is handed over with it
 };
 
 }  // namespace snapfs

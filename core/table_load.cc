@@ -8,6 +8,7 @@
 
 #include "core/disk_format.h"
 #include "core/error.h"
+#include "core/keeping.h"
 #include "core/merging_snapshot.h"
 #include "core/origin.h"
 #include "core/persistent_store.h"
@@ -91,6 +92,8 @@ TableLoad::~TableLoad() {
 void TableLoad::run() {
   MutexLock lock(set_.load_mutex_);
   prepare();
+  // First of all that is changed: what cannot be kept is refused.
+  Keeping keeping(set_.keeper_, set_.events_, set_.kept(), expected());
   write();
   std::vector<DeviceSet::Member*> frozen = freeze_sources();
   try {
@@ -104,6 +107,29 @@ void TableLoad::run() {
     throw;
   }
   wait();
+  keeping.done(set_.kept());
+}
+
+KeptDevices TableLoad::expected() {
+  if (set_.keeper_ == nullptr) return {};
+  KeptDevices result = set_.kept();
+  Groups groups = groups_of_waiting();
+  std::set<std::string> frozen;
+  for (const Item& item : items_) {
+    KeptDevice& mine = result[item.table.name];
+    auto table = std::make_shared<const Table>(item.table);
+    if (item.fate != Item::Fate::waits && item.fate != Item::Fate::loaded) {
+      mine.live = std::move(table);
+      if (item.fate == Item::Fate::live) mine.next = nullptr;
+      continue;
+    }
+    mine.next = std::move(table);
+    mine.source = item.source;
+    mine.group = *groups.at(item.table.name);
+    if (is_frozen_by_load(item)) frozen.insert(item.source);
+  }
+  set_.expect_handovers(frozen, result);
+  return result;
 }
 
 void TableLoad::prepare() {
@@ -349,7 +375,9 @@ void TableLoad::prepare_snapshot(Item& item) {
     prepare_handover(item, set_.members_.at(source));
     return;
   }
-  if (item.table.activate == Activate::manual) item.fate = Item::Fate::loaded;
+  const bool is_manual =
+      item.table.activate == Activate::manual && !item.table.was_live;
+  if (is_manual || item.table.waits) item.fate = Item::Fate::loaded;
   // A read-only snapshot of an origin that is written here still takes copies.
   item.cow_is_writable = !table.read_only || item.origin_is_written;
   item.cow =
@@ -698,10 +726,7 @@ std::vector<DeviceSet::Member*> TableLoad::freeze_sources() {
   for (const Item& item : items_) {
     // A merge takes the origin's place.
     if (item.fate == Item::Fate::merges) sources.insert(item.table.name);
-    if (item.fate == Item::Fate::waits &&
-        item.table.activate == Activate::now) {
-      sources.insert(item.source);
-    }
+    if (is_frozen_by_load(item)) sources.insert(item.source);
     if (first == nullptr && !sources.empty()) first = &item;
   }
   try {
@@ -838,9 +863,11 @@ void TableLoad::join_families(const Ready& ready) {
   }
 }
 
-void TableLoad::wait() {
-  auto group = std::make_shared<std::set<std::string>>();
-  for (Item& item : items_) {
+// The group of each table that will not go live by itself.
+TableLoad::Groups TableLoad::groups_of_waiting() {
+  Groups groups;
+  auto together = std::make_shared<std::set<std::string>>();
+  for (const Item& item : items_) {
     if (item.fate != Item::Fate::waits && item.fate != Item::Fate::loaded) {
       continue;
     }
@@ -848,17 +875,34 @@ void TableLoad::wait() {
     auto shared = std::make_shared<std::set<std::string>>();
     if (item.fate == Item::Fate::waits &&
         item.table.activate != Activate::manual) {
-      shared = group;
+      shared = together;
     }
     // One that replaces a waiting table takes its place among the others.
     auto old = set_.members_.find(name);
-    if (items_.size() == 1 && shared == group && old != set_.members_.end() &&
-        old->second.next && !old->second.next->source.empty()) {
+    if (items_.size() == 1 && shared == together &&
+        old != set_.members_.end() && old->second.next &&
+        !old->second.next->source.empty()) {
       shared = old->second.next->group;
     }
     shared->insert(name);
-    set_.set_next(name, {item.table, item.source, item.length,
-                         std::move(item.origin), item.merge, shared});
+    groups[name] = std::move(shared);
+  }
+  return groups;
+}
+
+bool TableLoad::is_frozen_by_load(const Item& item) const {
+  return item.fate == Item::Fate::waits &&
+         item.table.activate == Activate::now && !item.table.waits;
+}
+
+void TableLoad::wait() {
+  const Groups groups = groups_of_waiting();
+  for (Item& item : items_) {
+    auto group = groups.find(item.table.name);
+    if (group == groups.end()) continue;
+    set_.set_next(item.table.name,
+                  {item.table, item.source, item.length, std::move(item.origin),
+                   item.merge, group->second});
   }
   set_.hand_over_what_is_ready();
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,13 @@ class TableLoad {
 
   // Keeps what does not go live, and hands over what can be.
   void wait() REQUIRES(set_.load_mutex_);
+
+  // What the set's keeper is to keep once all this has been done.
+  KeptDevices expected() REQUIRES(set_.load_mutex_);
+
+  using Groups = std::map<std::string, std::shared_ptr<std::set<std::string>>>;
+  Groups groups_of_waiting() REQUIRES(set_.load_mutex_);
+  bool is_frozen_by_load(const Item& item) const;
 
   void check_names() REQUIRES(set_.load_mutex_);
   void check_name_of_live(const Item& item, const DeviceSet::Member& member)

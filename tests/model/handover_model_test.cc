@@ -2,8 +2,8 @@
 //
 // Random tables, handovers, suspensions and writes over two origins, compared
 // after every step with handover_model.h: outcome, states, status and table
-// lines, bytes, and which parked request was woken. SNAPFS_SEED replays one
-// seed.
+// lines, bytes, and which parked request was woken. After a crash there is what
+// the last flush had seen. SNAPFS_SEED replays one seed.
 #include "tests/model/handover_model.h"
 
 #include <gtest/gtest.h>
@@ -53,14 +53,15 @@ class World {
       origin.content = random_bytes(sectors * kSectorBytes);
       origin.length = origin.content.size();
       std::string path = std::string("dev-") + name;
-      opener_.add(path, origin.content.size())->write(0, origin.content);
+      disks_.push_back(opener_.add(path, origin.content.size()));
+      disks_.back()->write(0, origin.content);
     }
     for (unsigned i = 0; i < kCows; ++i) {
       // Every other one is too small for everything.
       uint64_t sectors = i % 2 == 0 ? 2500 : 140 + pick(500);
       std::string name = "cow" + std::to_string(i);
       model_.cows[name].sectors = sectors;
-      opener_.add(name, sectors * kSectorBytes);
+      disks_.push_back(opener_.add(name, sectors * kSectorBytes));
     }
     open({});
   }
@@ -140,6 +141,8 @@ class World {
       replace_origin();
     } else if (kind < 67) {
       reopen();
+    } else if (kind < 68) {
+      crash();
     } else if (kind < 70) {
       set_->flush_all();
     } else if (kind < 82) {
@@ -262,11 +265,32 @@ class World {
   }
 
   void reopen() {
+    close();
+    open(model_.reopen());
+  }
+
+  // The disks keep nothing that came after the last flush.
+  void crash() {
+    set_->flush_all();
+    const HandoverModel flushed = model_;
+    std::vector<Bytes> contents;
+    for (const auto& disk : disks_) contents.push_back(disk->content());
+    for (uint64_t i = pick(8); i != 0; --i) {
+      std::shared_ptr<Device> device = set_->find(any_name());
+      write(device != nullptr ? device : set_->find("o1"));
+    }
+    close();
+    for (std::size_t i = 0; i < disks_.size(); ++i)
+      disks_[i]->write(0, contents[i]);
+    model_ = flushed;
+    open(model_.reopen());
+  }
+
+  void close() {
     set_.reset();
     // What has parked is woken, and nothing is there any more.
     finish_parked();
     gone_.clear();
-    open(model_.reopen());
   }
 
   // --- requests --------------------------------------------------------------
@@ -411,6 +435,7 @@ class World {
   unsigned step_ = 0;
   HandoverModel model_;
   MemoryOpener opener_;
+  std::vector<std::shared_ptr<MemoryDevice>> disks_;
   EventRecorder events_;
   WatcherCounts watcher_;
   std::unique_ptr<DeviceSet> set_;

@@ -4,6 +4,8 @@
 # Tables of handovers, by whichever tool: each replaces what is live or waits and
 # never removes it. Cancelled, replaced, removed, refused.
 . "$(dirname "$0")/lib.sh"
+vim=$(command -v vim || command -v vim.tiny) || skip "needs vim"
+command -v ed >/dev/null || skip "needs ed"
 
 stamped origin.img 4M
 truncate -s 4M one.cow two.cow
@@ -54,14 +56,16 @@ taken "sed -i"
 text >new
 install -m 600 new $tables/one.yaml
 taken install
-if command -v vim >/dev/null; then
-  for copy in yes no; do
-    : $((++number))
-    vim -u NONE -es -c "set backupcopy=$copy" -c "\$put='# $number'" -c wq! \
-      $tables/one.yaml || fail "vim"
-    taken "vim, backupcopy=$copy"
-  done
-fi
+append() { printf '$a\n# %s\n.\nw\nq\n' $((++number)); }
+for copy in yes no; do
+  append >commands
+  "$vim" -u NONE -es -c "set backupcopy=$copy" $tables/one.yaml <commands ||
+    fail "vim"
+  taken "vim, backupcopy=$copy"
+done
+append >commands
+ed -s $tables/one.yaml <commands || fail "ed"
+taken ed
 
 # Cancelled, before and after the source was suspended.
 for frozen in no yes; do

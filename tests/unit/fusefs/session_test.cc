@@ -22,6 +22,7 @@
 
 #include "core/unique_fd.h"
 #include "fusefs/snapfs_mounts.h"
+#include "tests/support/forked_child.h"
 #include "tests/support/temp_dir.h"
 
 namespace snapfs {
@@ -283,26 +284,29 @@ TEST_F(RealMount, shows_spec_and_type) {
   EXPECT_EQ(entry->source, "/the,spec");
 }
 
+// Run in a child. 0, or an errno.
+int write_through_map(int fd) {
+  void* map = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 4096);
+  if (map == MAP_FAILED) return errno;
+  std::memcpy(map, "through the map", 16);
+  return msync(map, 4096, MS_SYNC) == 0 ? 0 : errno;
+}
+
 TEST_F(RealMount, direct_file_can_be_mapped_shared_if_negotiated) {
   start();
   const UniqueFd disk = open_disk();
 
-  void* map =
-      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, disk.get(), 4096);
+  test::Child child([&] { return write_through_map(disk.get()); });
 
   if (!outcome_.direct_io_mmap) {
-    EXPECT_EQ(map, MAP_FAILED);
-    EXPECT_EQ(errno, ENODEV);
+    EXPECT_EQ(child.wait(), ENODEV << 8);
     return;
   }
-  ASSERT_NE(map, MAP_FAILED) << std::strerror(errno);
-  std::memcpy(map, "through the map", 16);
-  EXPECT_EQ(msync(map, 4096, MS_SYNC), 0);
+  ASSERT_EQ(child.wait(), 0);
   char text[16] = "";
   EXPECT_EQ(pread(disk.get(), text, sizeof text, 4096), 16);
   EXPECT_STREQ(text, "through the map");
   EXPECT_EQ(file_.text(4096, 15), "through the map");
-  munmap(map, 4096);
 }
 
 // If this fails on a new kernel, the test above has stopped testing anything.

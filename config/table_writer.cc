@@ -43,4 +43,8 @@ std::string origin_text(const Table& table) {
   return text;
 }
 
+std::string text_of(const Table& table) {
+  return table.text.empty() ? origin_text(table) : table.text;
+}
+
 }  // namespace snapfs

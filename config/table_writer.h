@@ -13,4 +13,8 @@ namespace snapfs {
 // A YAML document that reads back as the same table. REQUIRES: an OriginTable.
 std::string origin_text(const Table& table);
 
+// What was read, or else, of one that a merge has left, origin_text().
+// REQUIRES: the table was read, or is an OriginTable.
+std::string text_of(const Table& table);
+
 }  // namespace snapfs

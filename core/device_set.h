@@ -81,6 +81,10 @@ class DeviceSet {
   // Merges run in the background from now on; before, each step is asked for.
   void start_merging();
 
+  // No step of a merge begins any more, nor does what its end would bring;
+  // those under way have ended on return. Also without start_merging().
+  void stop_merging() EXCLUDES(load_mutex_);
+
   // One step of the merge of that device, as the background does it: what ends
   // it is done on return. Returns the number of bytes merged; 0: the merge has
   // finished, and the device is a plain origin. Throws what the step does.

@@ -45,6 +45,8 @@ std::string in_chunks(uint64_t count) {
 
 void DeviceSet::start_merging() { merge_driver_.start(); }
 
+void DeviceSet::stop_merging() { merge_driver_.stop(); }
+
 uint64_t DeviceSet::merge_step(const std::string& name) {
   std::shared_ptr<Merger> merger;
   {
@@ -105,6 +107,7 @@ void DeviceSet::check_merge_may_begin(const Table& table) {
   if (device.open_count() == 0) return;
   const std::string users =
       watcher_ == nullptr ? "" : watcher_->users_of(device);
+  if (device.open_count() == 0) return;
   throw std::system_error(
       Errc::busy, "the merge would change the content of " + table.name +
                       " under its users" +

@@ -23,8 +23,9 @@ class DeviceWatcher {
   // durable; this is not called if it is lost.
   virtual void after_freeze(Device&) {}
 
-  // Who uses the device's file, in words ("/dev/loop0, mounted on /mnt"), for
-  // a refusal; empty: it is not known.
+  // Who uses the device's file, in words ("attached to /dev/loop0"), for a
+  // refusal; empty: it is not known. May wait a moment for those who are just
+  // leaving; Device::open_count() tells on return whether they have.
   virtual std::string users_of(Device&) { return ""; }
 
   // Another target answers now: size and content may differ, or it answers EIO.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/snapshot.h"
 
 namespace snapfs {
 namespace {
@@ -147,8 +148,6 @@ std::string MergingSnapshot::details() const {
   add("cow", options_.cow_name);
   add("store", to_string(exceptions.type()));
   add("chunk_sectors", std::to_string(exceptions.chunk_size().sectors()));
-  add("exceptions", std::to_string(exceptions.exception_count()));
-  add("memory_bytes", std::to_string(exceptions.memory_bytes()));
   const Merger::Progress progress = merger_->progress();
   add("merge", phase());
   add("merge_total_chunks", std::to_string(progress.total));
@@ -157,6 +156,20 @@ std::string MergingSnapshot::details() const {
   const std::string failure = merger_->failure();
   if (!failure.empty()) add("reason", "\"" + failure + "\"");
   return text;
+}
+
+std::vector<Measure> MergingSnapshot::measures() const {
+  const CowExceptions& exceptions = merger_->exceptions();
+  const uint64_t chunk_bytes = exceptions.chunk_size().bytes();
+  const Merger::Progress progress = merger_->progress();
+  std::vector<Measure> measures = store_measures(&exceptions);
+  measures.push_back({"merge_total_bytes", "What there was to be merged",
+                      progress.total * chunk_bytes});
+  measures.push_back({"merge_merged_bytes", "What has been merged of it",
+                      progress.merged * chunk_bytes});
+  measures.push_back({"merge_failed", "1 if the merge stands still",
+                      merger_->failure().empty() ? 0u : 1u});
+  return measures;
 }
 
 }  // namespace snapfs

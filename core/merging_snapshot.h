@@ -9,6 +9,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/family.h"
 #include "core/merger.h"
@@ -54,6 +55,7 @@ class MergingSnapshot : public Target {
   std::string status_line() const override;
   std::string table_line() const override;
   std::string details() const override;
+  std::vector<Measure> measures() const override;
 
  private:
   void put(const Payload& payload);

@@ -92,4 +92,7 @@ class Snapshot : public Target {
   mutable SharedMutex handover_mutex_;
 };
 
+// The measures of who owns this store; null: of who has none any more.
+std::vector<Measure> store_measures(const CowExceptions* exceptions);
+
 }  // namespace snapfs

@@ -43,11 +43,6 @@ int rank_of(const Table& table) {
   return is_origin(table) ? kOriginRank : kSnapshotRank;
 }
 
-// One that a merge has left has no text of its own.
-std::string text_of(const Table& table) {
-  return table.text.empty() ? origin_text(table) : table.text;
-}
-
 template <typename Entries>
 int first_rank(const Entries& entries) {
   int rank = kWaitingRank;

@@ -138,11 +138,12 @@ OriginTable read_origin(const MapReader& map, const Place& start,
   return table;
 }
 
-SnapshotTable read_snapshot(const MapReader& map, const Place& start,
-                            const std::string& base_dir) {
-  const Field& origin = require(map, "origin", TargetType::snapshot, start);
-  const Field& cow = require(map, "cow", TargetType::snapshot, start);
+SnapshotTable read_snapshot(const MapReader& map, TargetType type,
+                            const Place& start, const std::string& base_dir) {
+  const Field& origin = require(map, "origin", type, start);
+  const Field& cow = require(map, "cow", type, start);
   SnapshotTable table;
+  if (type == TargetType::merge) table.merge.emplace();
   table.origin = origin.line();
   table.origin_path = device_path(base_dir, table.origin);
   table.origin_place = origin.place();
@@ -171,7 +172,31 @@ void read_flag(const Field* field, std::string_view word, bool& flag) {
   flag = flag || has_word(field, word);
 }
 
+// Other names of a merging device. Its own one is not known here.
+std::vector<std::string> read_names(const Field& field) {
+  std::vector<std::string> names;
+  for (const Word& word : field.words()) {
+    if (!is_device_name(word.text))
+      fail(word.place, quote(word.text) + kNameRule);
+    if (std::find(names.begin(), names.end(), word.text) != names.end())
+      fail(word.place, quote(word.text) + " is given twice");
+    names.push_back(word.text);
+  }
+  return names;
+}
+
+void read_merge(const MapReader& map, MergeOptions& merge) {
+  if (const Field* field = map.find("merge_rate")) merge.rate = field->bytes();
+  if (const Field* field = map.find("also_as")) {
+    merge.also_as = read_names(*field);
+    merge.also_as_place = field->place();
+  }
+  if (const Field* field = map.find("force")) merge.force = field->boolean();
+}
+
 void read_common(const MapReader& map, SnapshotTable& table) {
+  if (table.merge) read_merge(map, *table.merge);
+  table.wait_for_merge = has_word(map.find("wait"), "merge");
   const Field* read_only = map.find("read_only");
   table.read_only = read_only != nullptr && read_only->boolean();
   if (const Field* field = map.find("commit_interval"))
@@ -189,8 +214,10 @@ TargetTable read_line(const MapReader& map, const Field& line,
                                   "says everything about the target");
   if (line.value().kind != YamlNode::Kind::scalar) line.refuse("a table line");
   TargetTable target = parse_table_line(line.value(), base_dir);
-  bool is_origin = std::holds_alternative<OriginTable>(target);
-  check_keys(map, is_origin ? TargetType::origin : TargetType::snapshot);
+  const auto* snapshot = std::get_if<SnapshotTable>(&target);
+  check_keys(map, snapshot == nullptr ? TargetType::origin
+                  : snapshot->merge   ? TargetType::merge
+                                      : TargetType::snapshot);
   return target;
 }
 
@@ -200,11 +227,22 @@ TargetTable read_target(const MapReader& map, const Place& start,
     return read_line(map, *line, base_dir);
   const Field* target = map.find("target");
   if (target == nullptr)
-    fail(start, "\"target\" is missing: snapshot-origin or snapshot");
+    fail(start,
+         "\"target\" is missing: snapshot-origin, snapshot or "
+         "snapshot-merge");
   TargetType type = target_type(target->word());
   check_keys(map, type);
   if (type == TargetType::origin) return read_origin(map, start, base_dir);
-  return read_snapshot(map, start, base_dir);
+  return read_snapshot(map, type, start, base_dir);
+}
+
+void check_own_name(const Table& table) {
+  const auto* snapshot = std::get_if<SnapshotTable>(&table.target);
+  if (snapshot == nullptr || !snapshot->merge) return;
+  const MergeOptions& merge = *snapshot->merge;
+  if (std::find(merge.also_as.begin(), merge.also_as.end(), table.name) !=
+      merge.also_as.end())
+    fail(merge.also_as_place, quote(table.name) + " is the device's own name");
 }
 
 }  // namespace
@@ -221,6 +259,7 @@ Table build_table(const YamlNode& root, const std::string& base_dir,
   std::visit([&](auto& target) { read_common(map, target); }, table.target);
   table.attributes = read_attributes(map);
   table.activate = read_activate(map);
+  check_own_name(table);
   read_notes(map, table);
   return table;
 }

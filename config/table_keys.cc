@@ -15,13 +15,24 @@ constexpr std::string_view kInLine[] = {"target",     "device", "origin",
                                         "chunk_size", "length"};
 
 constexpr std::string_view kOnlyOrigin[] = {"device"};
-constexpr std::string_view kOnlySnapshot[] = {
+// Of a snapshot or a merge.
+constexpr std::string_view kNotOrigin[] = {
     "origin",          "cow",        "store", "features", "chunk_size",
     "commit_interval", "initialise", "stale", "waits",    "handover_from",
     "handover_with"};
+constexpr std::string_view kOnlySnapshot[] = {"wait"};
+constexpr std::string_view kOnlyMerge[] = {"merge_rate", "also_as", "force"};
 
 bool contains(std::span<const std::string_view> keys, std::string_view key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+bool is_key_of(TargetType target, std::string_view key) {
+  if (contains(kOnlyOrigin, key)) return target == TargetType::origin;
+  if (contains(kNotOrigin, key)) return target != TargetType::origin;
+  if (contains(kOnlySnapshot, key)) return target == TargetType::snapshot;
+  if (contains(kOnlyMerge, key)) return target == TargetType::merge;
+  return true;
 }
 
 }  // namespace
@@ -29,10 +40,8 @@ bool contains(std::span<const std::string_view> keys, std::string_view key) {
 bool goes_with_line(std::string_view key) { return !contains(kInLine, key); }
 
 void check_keys(const MapReader& map, TargetType target) {
-  bool is_origin = target == TargetType::origin;
   for (const Field& field : map.fields())
-    if (is_origin ? contains(kOnlySnapshot, field.path())
-                  : contains(kOnlyOrigin, field.path()))
+    if (!is_key_of(target, field.path()))
       fail(field.key_place(), quote(field.path()) + " is not a key of target " +
                                   to_string(target));
 }

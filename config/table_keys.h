@@ -15,7 +15,8 @@ inline constexpr std::string_view kTableKeys[] = {
     "cow",           "store",           "features", "chunk_size",
     "length",        "read_only",       "mode",     "uid",
     "gid",           "initialise",      "stale",    "activate",
-    "table",         "commit_interval", "waits",    "handover_from",
+    "table",         "commit_interval", "wait",     "merge_rate",
+    "also_as",       "force",           "waits",    "handover_from",
     "handover_with",
 };
 

@@ -142,9 +142,12 @@ std::variant<OriginTable, SnapshotTable> parse_table_line(
   uint64_t length = read_length(words);
   const Place& place = words[2].place;  // for what is missing
   std::vector<Word> arguments(words.begin() + 3, words.end());
-  if (target_type(words[2]) == TargetType::origin)
+  const TargetType type = target_type(words[2]);
+  if (type == TargetType::origin)
     return origin_target(arguments, length, place, base_dir);
-  return snapshot_target(arguments, length, place, base_dir);
+  SnapshotTable table = snapshot_target(arguments, length, place, base_dir);
+  if (type == TargetType::merge) table.merge.emplace();
+  return table;
 }
 
 }  // namespace snapfs

@@ -7,21 +7,25 @@
 
 namespace snapfs {
 
+namespace {
+
+// In the order of TargetType.
+constexpr std::string_view kTargets[] = {"snapshot-origin", "snapshot",
+                                         "snapshot-merge"};
+
+}  // namespace
+
 TargetType target_type(const Word& word) {
-  static constexpr std::string_view kTargets[] = {"snapshot-origin",
-                                                  "snapshot"};
-  if (word.text == kTargets[0]) return TargetType::origin;
-  if (word.text == kTargets[1]) return TargetType::snapshot;
-  if (word.text == "snapshot-merge")
-    fail(word.place, "target snapshot-merge is not supported by this version",
-         EOPNOTSUPP);
+  for (TargetType type :
+       {TargetType::origin, TargetType::snapshot, TargetType::merge})
+    if (word.text == to_string(type)) return type;
   fail(word.place, "unknown target type " + quote(word.text) +
                        "; the nearest known target is " +
                        quote(nearest(word.text, kTargets)));
 }
 
 const char* to_string(TargetType type) {
-  return type == TargetType::origin ? "snapshot-origin" : "snapshot";
+  return kTargets[static_cast<std::size_t>(type)].data();
 }
 
 }  // namespace snapfs

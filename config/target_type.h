@@ -7,12 +7,12 @@
 
 namespace snapfs {
 
-enum class TargetType { origin, snapshot };
+enum class TargetType { origin, snapshot, merge };
 
-// Throws TableError if there is no such target, or not yet.
+// Throws TableError if there is no such target.
 TargetType target_type(const Word& word);
 
-// "snapshot-origin" or "snapshot".
+// "snapshot-origin", "snapshot" or "snapshot-merge".
 const char* to_string(TargetType type);
 
 }  // namespace snapfs

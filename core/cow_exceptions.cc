@@ -151,6 +151,32 @@ void CowExceptions::commit_pending() noexcept {
   }
 }
 
+std::vector<ExceptionRun> CowExceptions::last_recorded(
+    const ExceptionStore::MergeLimit& limit) {
+  if (store_->has_uncommitted()) store_->commit();
+  std::vector<ExceptionRun> runs = store_->last_recorded(limit);
+  WriterLock lock(table_mutex_);
+  for (const ExceptionRun& run : runs) {
+    ExceptionTable::Stretch found = table_.find(run.old_chunk, run.count);
+    if (!found.excepted || found.count != run.count ||
+        found.new_chunk != run.new_chunk) {
+      throw std::system_error(
+          Errc::bad_metadata,
+          cow_->name() + ": Corruption detected: exception for block " +
+              std::to_string(run.old_chunk) + " is on disk but not in memory");
+    }
+    table_.split_before(run.old_chunk);
+  }
+  return runs;
+}
+
+void CowExceptions::forget(const std::vector<ExceptionRun>& runs) noexcept {
+  WriterLock lock(table_mutex_);
+  for (const ExceptionRun& run : runs) {
+    table_.erase({run.old_chunk, run.count});
+  }
+}
+
 void CowExceptions::invalidate(const std::string& reason) {
   MutexLock lock(invalidate_mutex_);
   if (invalid_settled_) return;

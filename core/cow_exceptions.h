@@ -138,6 +138,15 @@ class CowExceptions : private Committable {
   bool publish(const std::vector<ExceptionRun>& runs)
       EXCLUDES(table_mutex_, invalidate_mutex_);
 
+  // Calls visit(stretch) for the first stretch of `chunks`, as look_up() does.
+  template <typename Visit>
+  void look_at_first(ChunkRange chunks, const Visit& visit) const
+      EXCLUDES(table_mutex_) {
+    ReaderLock lock(table_mutex_);
+    require_readable();
+    visit(table_.find(chunks.first, chunks.count));
+  }
+
   bool is_durable(uint64_t new_chunk) const {
     return store_->is_durable(new_chunk);
   }
@@ -148,6 +157,19 @@ class CowExceptions : private Committable {
 
   // See ExceptionStore::commit_through(); a failure as with commit().
   void commit_through(uint64_t new_chunk);
+
+  // What a merge needs, which alone may write meanwhile; see Merger. These
+  // throw, and leave everything as it was, so that they can be tried again; a
+  // merge makes no snapshot invalid.
+  bool is_mergeable() const { return store_->is_mergeable(); }
+  // As ExceptionStore::last_recorded(). Checked against the table in memory,
+  // which is ready to forget() them.
+  std::vector<ExceptionRun> last_recorded(
+      const ExceptionStore::MergeLimit& limit) EXCLUDES(table_mutex_);
+  void unrecord(uint64_t count) { store_->unrecord(count); }
+  // From now on these chunks are the origin's.
+  void forget(const std::vector<ExceptionRun>& runs) noexcept
+      EXCLUDES(table_mutex_);
 
   // Nothing is trusted any more: EIO for all that comes, durably recorded on
   // return (or reported as not recordable). If another thread is at it, waits

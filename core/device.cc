@@ -40,6 +40,9 @@ std::string Device::state_text() const {
   MutexLock lock(mutex_);
   std::string next =
       next_table_ == nullptr ? "" : "next: " + describe_next() + "\n";
+  if (!second_name_of_.empty()) {
+    next += "second name of " + second_name_of_ + "\n";
+  }
   switch (state_locked()) {
     case DeviceState::loaded:
     case DeviceState::waiting:
@@ -54,6 +57,11 @@ std::string Device::state_text() const {
       return "removed\n";
   }
   return "";
+}
+
+std::string Device::second_name_of() const {
+  MutexLock lock(mutex_);
+  return second_name_of_;
 }
 
 bool Device::try_open() {

@@ -56,9 +56,13 @@ class Device {
 
   DeviceState state() const EXCLUDES(mutex_);
 
-  // One or two lines for state/NAME, each ended by a newline: the state, and
-  // that of the next table if there is another one.
+  // One or more lines for state/NAME, each ended by a newline: the state, then
+  // that of the next table if there is another one, and whose second name this
+  // is.
   std::string state_text() const EXCLUDES(mutex_);
+
+  // The name of the device that this one is another name of; empty: of none.
+  std::string second_name_of() const EXCLUDES(mutex_);
 
   // Counts a user of the device's file. False: the device has been removed or
   // is just being removed, and this user must not have it.
@@ -81,6 +85,7 @@ class Device {
   std::shared_ptr<const Table> live_table_ GUARDED_BY(mutex_);
   std::shared_ptr<const Table> next_table_ GUARDED_BY(mutex_);
   std::string next_source_ GUARDED_BY(mutex_);  // what the next one waits for
+  std::string second_name_of_ GUARDED_BY(mutex_);
   std::string handed_over_to_ GUARDED_BY(mutex_);  // the name; empty: not
   bool suspended_ GUARDED_BY(mutex_) = false;
   unsigned open_count_ GUARDED_BY(mutex_) = 0;

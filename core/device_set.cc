@@ -8,12 +8,22 @@
 #include "core/error.h"
 #include "core/handover.h"
 #include "core/keeping.h"
+#include "core/merging_snapshot.h"
 #include "core/snapshot.h"
 #include "core/table_load.h"
 
 namespace snapfs {
 
+DeviceSet::DeviceSet(DeviceOpener& opener, EventSink& events)
+    : opener_(opener),
+      events_(events),
+      merge_driver_(
+          [this](std::shared_ptr<Merger> merger, const std::string& failure) {
+            merge_ended(std::move(merger), failure);
+          }) {}
+
 DeviceSet::~DeviceSet() {
+  merge_driver_.stop();
   MutexLock load_lock(load_mutex_);
   for (auto& [name, member] : members_) flush(*member.device);
   for (auto& [name, member] : members_) take_down(std::move(member));
@@ -32,7 +42,8 @@ DeviceSet::Member& DeviceSet::member_of(const std::string& name) {
 }
 
 bool DeviceSet::Member::has_store() const {
-  return is_snapshot() && device->state() != DeviceState::handed_over;
+  return is_merge() ||
+         (is_snapshot() && device->state() != DeviceState::handed_over);
 }
 
 // The device whose next table waits for the store of `source`; null: none.
@@ -46,6 +57,7 @@ DeviceSet::Member* DeviceSet::waiting_for(const std::string& source) {
 void DeviceSet::suspend(const std::string& name) {
   MutexLock load_lock(load_mutex_);
   Member& member = member_of(name);
+  check_merges_may_begin(name);
   KeptDevices after = kept();
   expect_handovers({name}, after);
   // Before anything stands still: a handover that cannot be kept is refused
@@ -68,6 +80,7 @@ void DeviceSet::freeze(Member& member) {
                             device.name() + " has no live table");
   }
   if (watcher_ != nullptr) watcher_->before_freeze(device);
+  if (member.is_merge()) merge_driver_.pause(member.merging->merger());
   device.admission_.close();
   device.admission_.drain();
   std::shared_ptr<Target> target = device.live();
@@ -79,11 +92,12 @@ void DeviceSet::freeze(Member& member) {
     // else is not frozen before it is durable.
     is_durable = false;
     bool is_lost =
-        member.has_store() &&
+        member.is_snapshot() && member.has_store() &&
         member.snapshot->exceptions().state() == SnapshotState::invalid;
     events_.on_event({EventKind::error, device.name(), error.what()});
     if (!is_lost) {
       device.admission_.open();
+      if (member.is_merge()) merge_driver_.resume(member.merging->merger());
       throw;
     }
   }
@@ -91,6 +105,7 @@ void DeviceSet::freeze(Member& member) {
     MutexLock lock(device.mutex_);
     device.suspended_ = true;
   }
+  if (member.is_merge()) member.merging->show_paused(true);
   if (watcher_ != nullptr && is_durable) watcher_->after_freeze(device);
   events_.on_event({EventKind::freeze, device.name(), "suspended"});
 }
@@ -129,6 +144,10 @@ void DeviceSet::thaw(Member& member) {
     device.suspended_ = false;
   }
   device.admission_.open();
+  if (member.is_merge()) {
+    member.merging->show_paused(false);
+    merge_driver_.resume(member.merging->merger());
+  }
 }
 
 void DeviceSet::resume(const std::string& name) {
@@ -138,6 +157,11 @@ void DeviceSet::resume(const std::string& name) {
     Member& member = member_of(name);
     if (!member.next) return resume_live(member);
     if (!member.next->source.empty()) return resume_destination(member);
+    if (!member.next->merge.empty()) {
+      throw std::system_error(
+          EINVAL, std::generic_category(),
+          name + " waits for the end of the merge of " + member.next->merge);
+    }
     loaded = member.next->table;
   }
   // It was only checked when it was loaded; now it is taken.
@@ -148,7 +172,11 @@ void DeviceSet::resume(const std::string& name) {
 
 void DeviceSet::resume_live(Member& member) {
   const std::string& name = member.device->name();
-  if (member.device->state() != DeviceState::suspended) return;
+  if (member.device->state() != DeviceState::suspended) {
+    // A merge that failed goes on; what failed is still to be done.
+    if (member.is_merge()) merge_driver_.resume(member.merging->merger());
+    return;
+  }
   if (Member* destination = waiting_for(name)) {
     throw std::system_error(
         EINVAL, std::generic_category(),
@@ -170,11 +198,14 @@ void DeviceSet::resume_destination(Member& member) {
               source.device->name() + " is not");
     }
   }
+  for (const std::string& name : group) {
+    check_merge_may_begin(member_of(name).next->table);
+  }
   KeptDevices after = kept();
   expect_handover(group, after);
   Keeping keeping(keeper_, events_, kept(), after);
   // Under its own name a device is suspended on the way, as dm does it.
-  if (member.has_store()) freeze(member);
+  if (member.is_snapshot() && member.has_store()) freeze(member);
   hand_over_group(group);
   keeping.done(kept());
 }
@@ -199,43 +230,73 @@ bool DeviceSet::is_ready(const std::set<std::string>& group) {
   return true;
 }
 
+// What becomes of one table of a group.
+struct DeviceSet::Step {
+  Member* source;
+  Member* target;
+  CowExceptions::Owner owner;
+  // One of them.
+  std::shared_ptr<Snapshot> snapshot;
+  std::shared_ptr<MergingSnapshot> merging;
+};
+
+DeviceSet::Step DeviceSet::make_step(Member& target) {
+  const Next& next = *target.next;
+  const auto& table = std::get<SnapshotTable>(next.table.target);
+  Member& source = member_of(next.source);
+  Step step{&source, &target, {}, nullptr, nullptr};
+  step.owner = {target.device->name(), table.store, table.commit_interval};
+  if (table.merge) {
+    step.merging = std::make_shared<MergingSnapshot>(
+        source.family, next.passdown.device,
+        source.snapshot->exceptions().chunk_size(),
+        MergingSnapshot::Options{next.length, source.origin_table_name,
+                                 source.cow_table_name});
+  } else {
+    step.snapshot = std::make_shared<Snapshot>(
+        source.family, nullptr,
+        Snapshot::Options{next.length, table.read_only,
+                          table.discard_zeroes_cow, next.passdown.device,
+                          table.store, source.origin_table_name,
+                          source.cow_table_name});
+  }
+  return step;
+}
+
 // One instant for all of them: no request is inside a source (each is
 // suspended), and none inside an origin while its members change.
 void DeviceSet::hand_over_group(const std::set<std::string>& group) {
-  struct Step {
-    Member* source;
-    Member* target;
-    std::shared_ptr<Snapshot> snapshot;
-    CowExceptions::Owner owner;
-  };
   std::vector<Step> steps;
   std::set<Family*> families;
+  std::set<std::string> origins;  // whose content is another one then
   for (const std::string& name : group) {
-    Member& target = member_of(name);
-    const Next& next = *target.next;
-    Member& source = member_of(next.source);
-    const auto& table = std::get<SnapshotTable>(next.table.target);
-    families.insert(source.family.get());
-    steps.push_back(
-        {&source,
-         &target,
-         std::make_shared<Snapshot>(
-             source.family, nullptr,
-             Snapshot::Options{next.length, table.read_only,
-                               table.discard_zeroes_cow, next.passdown.device,
-                               table.store, source.origin_table_name,
-                               source.cow_table_name}),
-         {name, table.store, table.commit_interval}});
+    steps.push_back(make_step(member_of(name)));
+    families.insert(steps.back().source->family.get());
+    if (steps.back().merging != nullptr && member_of(name).is_origin()) {
+      origins.insert(name);
+    }
   }
+  freeze_all(origins);
   for (Family* family : families) family->gate().close();
   for (Family* family : families) family->gate().drain();
   for (Step& step : steps) {
-    hand_over(*step.source->snapshot, *step.snapshot, std::move(step.owner));
-    step.source->family->replace(*step.source->snapshot, *step.snapshot);
+    Snapshot& source = *step.source->snapshot;
+    Family& family = *step.source->family;
+    if (step.merging != nullptr) {
+      step.merging->merger().take(give_up_store(source, std::move(step.owner)));
+      family.remove(source);
+    } else {
+      hand_over(source, *step.snapshot, std::move(step.owner));
+      family.replace(source, *step.snapshot);
+    }
   }
   for (Family* family : families) family->gate().open();
   for (Step& step : steps) {
-    make_live(*step.source, *step.target, std::move(step.snapshot));
+    if (step.merging != nullptr) {
+      make_merge_live(*step.source, *step.target, std::move(step.merging));
+    } else {
+      make_live(*step.source, *step.target, std::move(step.snapshot));
+    }
   }
 }
 
@@ -323,11 +384,14 @@ void DeviceSet::set_next(const std::string& name, Next next) {
   {
     MutexLock lock(member.device->mutex_);
     member.device->next_table_ = std::make_shared<const Table>(next.table);
-    member.device->next_source_ = next.source;
+    member.device->next_source_ =
+        next.merge.empty() ? next.source : "the merge of " + next.merge;
   }
   events_.on_event(
       {EventKind::wait, name,
-       next.source.empty() ? "loaded" : "waiting for " + next.source});
+       next.merge.empty()
+           ? next.source.empty() ? "loaded" : "waiting for " + next.source
+           : "waiting for the merge of " + next.merge});
   leave_group(name, member, next.group.get());
   member.next = std::move(next);
 }
@@ -360,6 +424,12 @@ void DeviceSet::remove(const std::string& name) {
   Member& member = member_of(name);
   Device& device = *member.device;
   check_unwanted(member);
+  if (!second_names_of(name).empty()) {
+    throw std::system_error(Errc::busy,
+                            name + " has a second name, " +
+                                second_names_of(name).front()->device->name() +
+                                ", which has to be removed first");
+  }
   if (member.kind == Member::Kind::none) {
     cancel_next(member);
     return keep_dropped(name);
@@ -383,6 +453,8 @@ void DeviceSet::remove(const std::string& name) {
   }
   keeping.done(after);
   if (member.next) cancel_next(member);
+  // What waited for its end waits for resume now.
+  if (member.is_merge()) take_waiting_for_merge(name);
   {
     MutexLock lock(mutex_);
     devices_.erase(name);
@@ -405,6 +477,7 @@ void DeviceSet::take_down(Member member) {
     is_handed_over = !device.handed_over_to_.empty();
     was_suspended = std::exchange(device.suspended_, false);
   }
+  if (member.is_merge()) merge_driver_.remove(member.merging->merger());
   device.admission_.close();
   device.admission_.drain();
   // What came between the flush and here.
@@ -419,6 +492,9 @@ void DeviceSet::take_down(Member member) {
       untrusted_.insert(member.cow);
     }
     gate.open();
+  }
+  if (member.is_merge()) {
+    removed_[member.cow] = {member.origin, write_count(member.origin)->load()};
   }
   {
     MutexLock lock(device.mutex_);
@@ -469,6 +545,8 @@ KeptDevices DeviceSet::kept() {
   KeptDevices result;
   if (keeper_ == nullptr) return result;
   for (const auto& [name, member] : members_) {
+    // They come from the table of the device that they name.
+    if (member.is_second()) continue;
     Device& device = *member.device;
     MutexLock lock(device.mutex_);
     if (!device.handed_over_to_.empty()) {

@@ -19,18 +19,19 @@
 #include "core/device_watcher.h"
 #include "core/events.h"
 #include "core/family.h"
+#include "core/merge_driver.h"
 #include "core/mutex.h"
 #include "core/table.h"
 #include "core/table_keeper.h"
 
 namespace snapfs {
 
+class MergingSnapshot;
 class Snapshot;
 
 class DeviceSet {
  public:
-  DeviceSet(DeviceOpener& opener, EventSink& events)
-      : opener_(opener), events_(events) {}
+  DeviceSet(DeviceOpener& opener, EventSink& events);
   // Commits and flushes every store; errors become events.
   ~DeviceSet();
 
@@ -77,6 +78,24 @@ class DeviceSet {
   // Throws as remove() does if another table waits for this device's store.
   void check_unwanted(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
+  // Merges run in the background from now on; before, each step is asked for.
+  void start_merging();
+
+  // No step of a merge begins any more, nor does what its end would bring;
+  // those under way have ended on return. Also without start_merging().
+  void stop_merging() EXCLUDES(load_mutex_);
+
+  // One step of the merge of that device, as the background does it: what ends
+  // it is done on return. Returns the number of bytes merged; 0: the merge has
+  // finished, and the device is a plain origin. Throws what the step does.
+  // REQUIRES: start_merging() was not called.
+  uint64_t merge_step(const std::string& name) EXCLUDES(load_mutex_, mutex_);
+
+  // Bytes a second, 0 for no limit, from now on. Throws EINVAL if that device
+  // is not merging.
+  void set_merge_rate(const std::string& name, uint64_t rate)
+      EXCLUDES(load_mutex_);
+
   // Null if there is none of that name.
   std::shared_ptr<Device> find(const std::string& name) const EXCLUDES(mutex_);
 
@@ -95,14 +114,16 @@ class DeviceSet {
     Table table;
     std::string source;     // whose store it takes; empty: nobody's
     uint64_t length = 0;    // bytes
-    OpenedDevice passdown;  // the origin, for discards that go there
+    OpenedDevice passdown;  // the origin, for discards or a merge that go there
+    std::string merge;      // the device whose merge it waits for; empty: none
     // Names of all that are handed over in the same step.
     std::shared_ptr<std::set<std::string>> group;
   };
 
   // What a device is made of, beside its target.
   struct Member {
-    enum class Kind { none, origin, snapshot };  // of the live table
+    // Of the live table. `second` is another name of an origin.
+    enum class Kind { none, origin, snapshot, merge, second };
 
     std::shared_ptr<Device> device;
     std::optional<Next> next;
@@ -117,7 +138,14 @@ class DeviceSet {
     std::string cow_table_name;
     bool cow_is_writable = false;
 
-    bool is_origin() const { return kind == Kind::origin; }
+    std::shared_ptr<MergingSnapshot> merging;      // if it is one
+    std::shared_ptr<const Table> table_as_origin;  // which a merge has replaced
+    std::string second_name_of;
+
+    // Do others name it as their origin? A merge is one, too.
+    bool is_origin() const { return kind == Kind::origin || is_merge(); }
+    bool is_merge() const { return kind == Kind::merge; }
+    bool is_second() const { return kind == Kind::second; }
     bool is_snapshot() const { return kind == Kind::snapshot; }
     // Does it own the store on its COW?
     bool has_store() const;
@@ -141,10 +169,35 @@ class DeviceSet {
   void thaw_all(const std::vector<Member*>& frozen) REQUIRES(load_mutex_);
   void hand_over_what_is_ready() REQUIRES(load_mutex_);
   bool is_ready(const std::set<std::string>& group) REQUIRES(load_mutex_);
+  struct Step;
+  Step make_step(Member& target) REQUIRES(load_mutex_);
   void hand_over_group(const std::set<std::string>& group)
       REQUIRES(load_mutex_);
   void make_live(Member& source, Member& target,
                  std::shared_ptr<Snapshot> snapshot) REQUIRES(load_mutex_);
+  // What comes of a merge when its step ends. An empty failure: it has ended.
+  void merge_ended(std::shared_ptr<Merger> merger, const std::string& failure)
+      EXCLUDES(load_mutex_, mutex_);
+  Member* merge_by(const Merger& merger) REQUIRES(load_mutex_);
+  Member* merge_into(const DeviceId& origin) REQUIRES(load_mutex_);
+  void check_merge_may_begin(const Table& table) REQUIRES(load_mutex_);
+  void check_merges_may_begin(const std::string& source) REQUIRES(load_mutex_);
+  void make_merge_live(Member& source, Member& target,
+                       std::shared_ptr<MergingSnapshot> merging)
+      REQUIRES(load_mutex_);
+  void install_merge(Member& member, std::shared_ptr<const Table> table,
+                     std::shared_ptr<MergingSnapshot> merging)
+      REQUIRES(load_mutex_);
+  void begin_merge(Member& member) REQUIRES(load_mutex_);
+  void add_second_names(Member& member) REQUIRES(load_mutex_);
+  void become_second_name(Member& member, Member& of) REQUIRES(load_mutex_);
+  std::vector<Member*> second_names_of(const std::string& name)
+      REQUIRES(load_mutex_);
+  void become_origin(Member& member) REQUIRES(load_mutex_);
+  void keep_after_merge(const std::string& name) REQUIRES(load_mutex_);
+  std::vector<Table> take_waiting_for_merge(const std::string& name)
+      REQUIRES(load_mutex_);
+
   void resume_live(Member& member) REQUIRES(load_mutex_);
   void resume_destination(Member& member) REQUIRES(load_mutex_);
   void cancel_next(Member& member) REQUIRES(load_mutex_);
@@ -180,6 +233,10 @@ class DeviceSet {
 
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<Device>> devices_ GUARDED_BY(mutex_);
+
+  // Its thread calls merge_ended(). Never waited for with load_mutex_ held, but
+  // for the end of a step.
+  MergeDriver merge_driver_;
 };
 
 }  // namespace snapfs

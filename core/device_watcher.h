@@ -5,6 +5,8 @@
 // I/O of that device, and must not call the DeviceSet.
 #pragma once
 
+#include <string>
+
 namespace snapfs {
 
 class Device;
@@ -20,6 +22,11 @@ class DeviceWatcher {
   // The device is suspended and nothing is inside. What was written to it is
   // durable; this is not called if it is lost.
   virtual void after_freeze(Device&) {}
+
+  // Who uses the device's file, in words ("attached to /dev/loop0"), for a
+  // refusal; empty: it is not known. May wait a moment for those who are just
+  // leaving; Device::open_count() tells on return whether they have.
+  virtual std::string users_of(Device&) { return ""; }
 
   // Another target answers now: size and content may differ, or it answers EIO.
   // What lies in caches above it must go.

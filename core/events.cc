@@ -21,6 +21,10 @@ const char* to_string(EventKind kind) {
       return "refuse";
     case EventKind::remove:
       return "remove";
+    case EventKind::merge:
+      return "merge";
+    case EventKind::merge_failed:
+      return "merge-failed";
     case EventKind::invalid:
       return "invalid";
     case EventKind::overflow:

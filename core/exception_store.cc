@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+
 namespace snapfs {
 
 std::vector<ExceptionRun> pair_up(const std::vector<ChunkRange>& old_chunks,
@@ -23,6 +25,14 @@ std::vector<ExceptionRun> pair_up(const std::vector<ChunkRange>& old_chunks,
     }
   }
   return runs;
+}
+
+std::vector<ExceptionRun> ExceptionStore::last_recorded(const MergeLimit&) {
+  throw std::system_error(Errc::unsupported, "merge of this store");
+}
+
+void ExceptionStore::unrecord(uint64_t) {
+  throw std::system_error(Errc::unsupported, "merge of this store");
 }
 
 }  // namespace snapfs

@@ -77,6 +77,25 @@ class ExceptionStore {
   // Is there anything for commit() to record?
   virtual bool has_uncommitted() const = 0;
 
+  // A merge takes exceptions from the end of what is recorded. Can it?
+  virtual bool is_mergeable() const { return false; }
+
+  // For the following REQUIRES: is_mergeable(), everything is committed, and
+  // nothing is reserved meanwhile. They throw as commit() does, but what they
+  // throw is not final: they may be called again.
+
+  // The exceptions recorded last, at most so many chunks in so many runs (a
+  // store may give fewer), last first. None: all have been taken.
+  struct MergeLimit {
+    uint64_t chunks = 1;
+    uint64_t runs = 1;
+  };
+  virtual std::vector<ExceptionRun> last_recorded(const MergeLimit& limit);
+
+  // Takes the last `count` records away, durably. REQUIRES: last_recorded()
+  // has just given as many.
+  virtual void unrecord(uint64_t count);
+
   // Marks the store as invalid for good, durably; nothing is recorded from now
   // on. Throws if that could not be written.
   virtual void invalidate() = 0;

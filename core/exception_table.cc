@@ -82,6 +82,11 @@ ExceptionTable::Leaves::const_iterator ExceptionTable::leaf_of(
   return next == leaves_.begin() ? leaves_.end() : std::prev(next);
 }
 
+ExceptionTable::Leaves::iterator ExceptionTable::leaf_of(uint64_t chunk) {
+  auto next = leaves_.upper_bound(chunk);
+  return next == leaves_.begin() ? leaves_.end() : std::prev(next);
+}
+
 // The first old chunk in the leaves from `leaf` on, or `none`.
 uint64_t ExceptionTable::first_old_after(Leaves::const_iterator leaf,
                                          uint64_t none) const {
@@ -224,6 +229,48 @@ ExceptionTable::Leaves::iterator ExceptionTable::make_room(Leaves::iterator it,
   full.size = kHalf;
   auto added = leaves_.emplace_hint(std::next(it), key, std::move(upper));
   return chunk < key ? it : added;
+}
+
+void ExceptionTable::split_before(uint64_t chunk) {
+  auto it = leaf_of(chunk);
+  if (it == leaves_.end()) return;
+  const Leaf& leaf = *it->second;
+  if (region_start(leaf.base) != region_start(chunk)) return;
+  const unsigned index = leaf.upper(chunk);
+  if (index == 0) return;
+  const ExceptionRun run = leaf.get(index - 1);
+  if (run.old_chunk == chunk || run.old_end() <= chunk) return;
+
+  const uint64_t kept = chunk - run.old_chunk;
+  auto into = leaf.size == kLeafRuns ? make_room(it, chunk) : it;
+  // Where the run is now: making room may have moved it, or else has begun an
+  // empty leaf behind it.
+  Leaf& home = into->second->size != 0 ? *into->second : *it->second;
+  home.set(home.upper(chunk) - 1, {run.old_chunk, run.new_chunk, kept});
+  Leaf& target = *into->second;
+  const unsigned place = target.upper(chunk);
+  target.shift(place, 1);
+  target.set(place, {chunk, run.new_chunk + kept, run.count - kept});
+}
+
+void ExceptionTable::erase(ChunkRange chunks) noexcept {
+  size_ -= chunks.count;
+  while (!chunks.empty()) {
+    auto it = leaf_of(chunks.first);
+    Leaf& leaf = *it->second;
+    const unsigned index = leaf.upper(chunks.first) - 1;
+    const ExceptionRun run = leaf.get(index);
+    assert(run.old_chunk == chunks.first);
+    const uint64_t count = std::min(run.count, chunks.count);
+    if (count == run.count) {
+      leaf.shift(index + 1, -1);
+    } else {
+      leaf.set(index, {run.old_chunk + count, run.new_chunk + count,
+                       run.count - count});
+    }
+    if (leaf.size == 0) leaves_.erase(it);
+    chunks = {chunks.first + count, chunks.count - count};
+  }
 }
 
 std::size_t ExceptionTable::memory_bytes() const {

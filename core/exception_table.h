@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 
+#include "core/chunk.h"
 #include "core/exception.h"
 
 namespace snapfs {
@@ -44,6 +45,12 @@ class ExceptionTable {
   // already. REQUIRES: new chunks are at most kMaxNewChunk.
   bool insert(const ExceptionRun& run);
 
+  // Removes exceptions. To do that without asking for memory, no run may begin
+  // before them and reach into them: split_before() sees to that.
+  // REQUIRES: each chunk is there, and the first has been split off.
+  void erase(ChunkRange chunks) noexcept;
+  void split_before(uint64_t chunk);
+
   // Number of exceptions, in chunks.
   uint64_t size() const { return size_; }
 
@@ -56,6 +63,7 @@ class ExceptionTable {
   using Leaves = std::map<uint64_t, std::unique_ptr<Leaf>>;
 
   Leaves::const_iterator leaf_of(uint64_t chunk) const;
+  Leaves::iterator leaf_of(uint64_t chunk);
   uint64_t first_old_after(Leaves::const_iterator leaf, uint64_t none) const;
   Leaves::iterator leaf_for_insert(uint64_t chunk);
   uint64_t upper_bound_of(Leaves::iterator leaf) const;

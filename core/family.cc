@@ -28,6 +28,17 @@ void Family::write(BlockDevice& writable, const Payload& payload,
   }
 }
 
+void Family::overwrite(const std::vector<ByteRange>& ranges,
+                       const std::function<void()>& put) {
+  auto pass = gate_.enter_or_wait();
+  ++*writes_;
+  for (const ByteRange& range : ranges) {
+    CopyOut(*this, range, nullptr).run();
+    reads_.drain(range);
+  }
+  put();
+}
+
 bool Family::has_valid_snapshots() {
   auto pass = gate_.enter_or_wait();
   return std::any_of(members_.begin(), members_.end(), [](Snapshot* snapshot) {

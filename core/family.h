@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,11 @@ class Family {
   // device, opened for writing. Throws if the origin cannot be written.
   void write(BlockDevice& writable, const Payload& payload,
              const Snapshot* except);
+
+  // The same for a merge, whose snapshot is no member: `put` overwrites
+  // `ranges`, all of them, when the old content has been saved.
+  void overwrite(const std::vector<ByteRange>& ranges,
+                 const std::function<void()>& put);
 
   // Does a snapshot that is not invalid exist?
   bool has_valid_snapshots();

@@ -18,4 +18,12 @@ void hand_over(Snapshot& source, Snapshot& target,
   target.exceptions_ = std::move(source.exceptions_);
 }
 
+std::unique_ptr<CowExceptions> give_up_store(
+    Snapshot& source, CowExceptions::Owner owner) noexcept {
+  WriterLock lock(source.handover_mutex_);
+  assert(source.exceptions_ != nullptr);
+  source.exceptions_->set_owner(std::move(owner));
+  return std::move(source.exceptions_);
+}
+
 }  // namespace snapfs

@@ -6,6 +6,8 @@
 // exceptions.
 #pragma once
 
+#include <memory>
+
 #include "core/cow_exceptions.h"
 #include "core/snapshot.h"
 
@@ -17,5 +19,9 @@ namespace snapfs {
 // of the family are closed and drained.
 void hand_over(Snapshot& source, Snapshot& target,
                CowExceptions::Owner owner) noexcept;
+
+// The same for a target that is no snapshot: `source` gives its store up.
+std::unique_ptr<CowExceptions> give_up_store(
+    Snapshot& source, CowExceptions::Owner owner) noexcept;
 
 }  // namespace snapfs

@@ -145,7 +145,7 @@ std::unique_ptr<PersistentStore> PersistentStore::create(
   cow->flush();
   write_header(*cow, chunk_size, true);
   return std::unique_ptr<PersistentStore>(new PersistentStore(
-      std::move(cow), layout, std::move(log), kFirstDataChunk));
+      std::move(cow), layout, std::move(log), kFirstDataChunk, true));
 }
 
 std::unique_ptr<PersistentStore> PersistentStore::load(
@@ -159,15 +159,17 @@ std::unique_ptr<PersistentStore> PersistentStore::load(
                                   });
   loader.finish();
   if (!loader.new_chunks_ascend()) refuse_repeated_new_chunks(*cow, layout);
-  return std::unique_ptr<PersistentStore>(new PersistentStore(
-      std::move(cow), layout, std::move(log), loader.next_free()));
+  return std::unique_ptr<PersistentStore>(
+      new PersistentStore(std::move(cow), layout, std::move(log),
+                          loader.next_free(), loader.new_chunks_ascend()));
 }
 
 PersistentStore::PersistentStore(std::shared_ptr<BlockDevice> cow,
                                  StoreLayout layout, RecordLog log,
-                                 uint64_t next_free)
+                                 uint64_t next_free, bool ascends)
     : cow_(std::move(cow)),
       layout_(layout),
+      ascends_(ascends),
       log_(std::move(log)),
       durable_end_(next_free),
       next_free_(next_free),
@@ -353,6 +355,70 @@ bool PersistentStore::is_durable(uint64_t new_chunk) const {
 bool PersistentStore::has_uncommitted() const {
   MutexLock lock(mutex_);
   return !invalid_ && !broken_ && committed_end_ <= last_handed_in_;
+}
+
+// The log is the leader's: this is one that commits nothing.
+template <typename Action>
+void PersistentStore::with_log(const Action& action) {
+  {
+    MutexLock lock(mutex_);
+    while (has_leader_) changed_.wait(mutex_);
+    if (broken_) std::rethrow_exception(broken_);
+    if (invalid_) throw std::system_error(Errc::snapshot_invalid, cow_->name());
+    assert(pending_.empty());
+    has_leader_ = true;
+  }
+  std::exception_ptr failure;
+  try {
+    action();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  MutexLock lock(mutex_);
+  has_leader_ = false;
+  changed_.notify_all();
+  if (failure) std::rethrow_exception(failure);
+}
+
+std::vector<ExceptionRun> PersistentStore::last_recorded(
+    const MergeLimit& limit) {
+  std::vector<DiskRecord> records;
+  with_log([&] { records = log_.tail(limit.chunks); });
+  std::vector<ExceptionRun> runs;
+  for (auto record = records.rbegin(); record != records.rend(); ++record) {
+    if (!runs.empty() && record->old_chunk + 1 == runs.back().old_chunk &&
+        record->new_chunk + 1 == runs.back().new_chunk) {
+      runs.back() = {record->old_chunk, record->new_chunk,
+                     runs.back().count + 1};
+      continue;
+    }
+    if (runs.size() == limit.runs) break;
+    runs.push_back({record->old_chunk, record->new_chunk, 1});
+  }
+  return runs;
+}
+
+void PersistentStore::unrecord(uint64_t count) {
+  with_log([&] {
+    log_.truncate(count);
+    const std::optional<uint64_t> next_free = next_free_of_log();
+    MutexLock lock(mutex_);
+    records_ = slots_ = log_.size();
+    next_free_ = next_free.value_or(next_free_);
+    durable_end_ = next_free_;
+  });
+}
+
+// Behind the highest chunk that the log names, if that is easily told.
+std::optional<uint64_t> PersistentStore::next_free_of_log() {
+  if (log_.size() == 0) return kFirstDataChunk;
+  if (!ascends_) return std::nullopt;
+  try {
+    return layout_.skip_metadata(log_.tail(1).back().new_chunk + 1);
+  } catch (const std::exception&) {
+    // The next step of the merge finds that, too, and says so.
+    return std::nullopt;
+  }
 }
 
 void PersistentStore::invalidate() {

@@ -69,6 +69,10 @@ class PersistentStore : public ExceptionStore {
   void commit_through(uint64_t new_chunk) override EXCLUDES(mutex_);
   bool is_durable(uint64_t new_chunk) const override;
   bool has_uncommitted() const override EXCLUDES(mutex_);
+  bool is_mergeable() const override { return true; }
+  std::vector<ExceptionRun> last_recorded(const MergeLimit& limit) override
+      EXCLUDES(mutex_);
+  void unrecord(uint64_t count) override EXCLUDES(mutex_);
   void invalidate() override EXCLUDES(mutex_);
 
  private:
@@ -82,7 +86,7 @@ class PersistentStore : public ExceptionStore {
   };
 
   PersistentStore(std::shared_ptr<BlockDevice> cow, StoreLayout layout,
-                  RecordLog log, uint64_t next_free);
+                  RecordLog log, uint64_t next_free, bool ascends);
 
   // What one commit records.
   struct Group {
@@ -98,9 +102,14 @@ class PersistentStore : public ExceptionStore {
   uint64_t ticket_of(uint64_t new_chunk) const REQUIRES(mutex_);
   Group take_complete() REQUIRES(mutex_);
   void lead_commit() REQUIRES(mutex_);
+  template <typename Action>
+  void with_log(const Action& action) EXCLUDES(mutex_);
+  std::optional<uint64_t> next_free_of_log();
 
   const std::shared_ptr<BlockDevice> cow_;
   const StoreLayout layout_;
+  // Do the chunks of later records lie behind those of earlier ones?
+  const bool ascends_;
 
   // Used by the leader alone.
   RecordLog log_;

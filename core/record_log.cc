@@ -155,6 +155,7 @@ RecordLog::Image RecordLog::take_records(RecordStream& records, uint64_t slot,
 
 void RecordLog::append(const std::vector<ExceptionRun>& runs) {
   RecordStream records(runs);
+  last_window_start_ = 0;
   clean_tail();
 
   const uint64_t capacity = layout_.records_per_area();
@@ -183,6 +184,57 @@ void RecordLog::append(const std::vector<ExceptionRun>& runs) {
   cow_.flush();
   cow_.write_durable(first.offset, first.bytes);
   size_ = slot;
+}
+
+// What is read once is kept until it has been changed: a write that failed may
+// have cleared records on the device that are still to be taken away here.
+std::span<const std::byte> RecordLog::last_window() {
+  const uint64_t start = window_start(size_ - 1);
+  if (start == window_start(size_)) return window_;
+  if (start != last_window_start_) {
+    std::vector<std::byte> image(window_.size());
+    cow_.read(start, image);
+    last_window_ = std::move(image);
+    last_window_start_ = start;
+  }
+  return last_window_;
+}
+
+std::vector<DiskRecord> RecordLog::tail(uint64_t limit) {
+  std::vector<DiskRecord> records;
+  if (size_ == 0) return records;
+  std::span<const std::byte> image = last_window();
+  const uint64_t start = window_start(size_ - 1);
+  const uint64_t end = layout_.slot_offset(size_ - 1) + kRecordBytes - start;
+  const uint64_t count = std::min(limit, end / kRecordBytes);
+  for (uint64_t left = count; left != 0; --left) {
+    DiskRecord record =
+        unpack_record(image.subspan(end - left * kRecordBytes, kRecordBytes));
+    if (layout_.is_metadata_chunk(record.new_chunk)) {
+      throw std::system_error(Errc::bad_metadata,
+                              cow_.name() + ": record " +
+                                  std::to_string(size_ - left) +
+                                  " is not on the device any more");
+    }
+    records.push_back(record);
+  }
+  return records;
+}
+
+void RecordLog::truncate(uint64_t count) {
+  assert(count <= size_);
+  if (count == 0) return;
+  const uint64_t start = window_start(size_ - 1);
+  std::span<const std::byte> old = last_window();
+  std::vector<std::byte> image(old.begin(), old.end());
+  const uint64_t at = layout_.slot_offset(size_ - count) - start;
+  std::fill(image.begin() + static_cast<std::ptrdiff_t>(at), image.end(),
+            std::byte{0});
+  clean_tail();
+  cow_.write_durable(start, image);
+  size_ -= count;
+  window_ = std::move(image);
+  last_window_start_ = 0;
 }
 
 }  // namespace snapfs

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The records of a persistent store: an append-only log through the metadata
-// areas, ended by a record of zeroes. Externally synchronised. FORMAT.md shows
-// the layout, and the order of writes that append() keeps:
+// The records of a persistent store: a log through the metadata areas, ended by
+// a record of zeroes. It grows at its end and, when a snapshot is merged,
+// shrinks there. Externally synchronised. FORMAT.md shows the layout, and the
+// order of writes that append() keeps:
 //
 //   inside one area    flush; write the records (FUA)
 //   across areas       write the later areas, the last of which ends in zeroes;
@@ -44,6 +45,16 @@ class RecordLog {
   // After an error the log must not be appended to again.
   void append(const std::vector<ExceptionRun>& runs);
 
+  // The last records, oldest first: at most `limit`, and those alone that lie
+  // in one window with the last, so that they can be taken away in one write.
+  // Throws std::system_error if they cannot be read, or are not there.
+  std::vector<DiskRecord> tail(uint64_t limit);
+
+  // Takes the last `count` records away: durable on return. REQUIRES: tail()
+  // gave as many at least. On an error the log is as it was, and this can be
+  // tried again; on the device they may be gone or not.
+  void truncate(uint64_t count);
+
  private:
   RecordLog(BlockDevice& cow, StoreLayout layout);
 
@@ -58,6 +69,7 @@ class RecordLog {
   ByteRange area_bytes(uint64_t area) const;
   Image take_records(RecordStream& records, uint64_t slot, uint64_t count);
   void clean_tail();
+  std::span<const std::byte> last_window();
   using Sink = std::function<void(uint64_t slot, const DiskRecord&)>;
   bool load_area(uint64_t area, const Sink& sink);
 
@@ -73,6 +85,11 @@ class RecordLog {
   // What the window of the next slot holds on the device: the unit in which
   // areas are written. Zeroes from the next slot on.
   std::vector<std::byte> window_;
+
+  // The same of the window of the last record, where that is another one and
+  // has been asked for; its offset, or 0.
+  std::vector<std::byte> last_window_;
+  uint64_t last_window_start_ = 0;
 };
 
 }  // namespace snapfs

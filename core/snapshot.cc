@@ -372,15 +372,19 @@ std::string Snapshot::details() const {
 
 std::vector<Measure> Snapshot::measures() const {
   ReaderLock lock(handover_mutex_);
-  const bool has_store = exceptions_ != nullptr;
+  return store_measures(exceptions_.get());
+}
+
+std::vector<Measure> store_measures(const CowExceptions* exceptions) {
+  const bool has_store = exceptions != nullptr;
   const SnapshotState state =
-      has_store ? exceptions_->state() : SnapshotState::invalid;
-  const StoreUsage usage = has_store ? exceptions_->usage() : StoreUsage{};
+      has_store ? exceptions->state() : SnapshotState::invalid;
+  const StoreUsage usage = has_store ? exceptions->usage() : StoreUsage{};
   return {
       {"exceptions", "Exceptions of the snapshot",
-       has_store ? exceptions_->exception_count() : 0},
+       has_store ? exceptions->exception_count() : 0},
       {"memory_bytes", "Memory that holds the exceptions",
-       has_store ? exceptions_->memory_bytes() : 0},
+       has_store ? exceptions->memory_bytes() : 0},
       {"cow_used_bytes", "What is used of the COW device",
        usage.allocated << kSectorShift},
       {"cow_total_bytes", "Size of the COW device",

@@ -54,6 +54,8 @@ class Snapshot : public Target {
  private:
   friend void hand_over(Snapshot& source, Snapshot& target,
                         CowExceptions::Owner owner) noexcept;
+  friend std::unique_ptr<CowExceptions> give_up_store(
+      Snapshot& source, CowExceptions::Owner owner) noexcept;
 
   // What a write that finds no room does: fail as dm does, with the state
   // changed; or be refused (a discard), with nothing changed.
@@ -89,5 +91,8 @@ class Snapshot : public Target {
   std::unique_ptr<CowExceptions> exceptions_;
   mutable SharedMutex handover_mutex_;
 };
+
+// The measures of who owns this store; null: of who has none any more.
+std::vector<Measure> store_measures(const CowExceptions* exceptions);
 
 }  // namespace snapfs

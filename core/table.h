@@ -78,6 +78,16 @@ struct CowPath {
   bool accept_stale = false;  // `stale: accept`
 };
 
+// What a snapshot-merge has beside the keys of a snapshot.
+struct MergeOptions {
+  uint64_t rate = 0;  // bytes a second; 0: as fast as it goes
+  // Names under which the device answers, too: that of the snapshot whose store
+  // it takes over, or of new files.
+  std::vector<std::string> also_as;
+  bool force = false;  // even if the origin's file is in use
+  Place also_as_place;
+};
+
 struct SnapshotTable {
   std::string origin;       // as written: name of an origin, or a path
   std::string origin_path;  // the same made absolute, for when it is a path
@@ -90,6 +100,8 @@ struct SnapshotTable {
   std::optional<uint64_t> length_sectors;
   bool read_only = false;
   std::chrono::milliseconds commit_interval{5000};
+  std::optional<MergeOptions> merge;  // set: the target is snapshot-merge
+  bool wait_for_merge = false;        // `wait: merge`
   Place origin_place;
   Place cow_place;
   Place chunk_place;
@@ -98,7 +110,7 @@ struct SnapshotTable {
 struct Table {
   std::string name;
   Place place;       // of its name or, if that is not written, its beginning
-  std::string text;  // the YAML document it came from
+  std::string text;  // the YAML document it came from; empty: it came from none
   Activate activate = Activate::on_freeze;
   // Only wait: what takes no store over goes live when it is resumed, and `now`
   // is `on_freeze`. Snapshots only.

@@ -9,6 +9,7 @@
 #include "core/disk_format.h"
 #include "core/error.h"
 #include "core/keeping.h"
+#include "core/merging_snapshot.h"
 #include "core/origin.h"
 #include "core/persistent_store.h"
 #include "core/transient_store.h"
@@ -28,17 +29,27 @@ const SnapshotTable& as_snapshot(const Table& table) {
   return std::get<SnapshotTable>(table.target);
 }
 
+bool is_merge(const Table& table) {
+  return !is_origin(table) && as_snapshot(table).merge.has_value();
+}
+
+// Is it what others may name as their origin?
+bool acts_as_origin(const Table& table) {
+  return is_origin(table) || is_merge(table);
+}
+
 // Origins come before what names them, and whoever writes to an origin before
 // those whose COW devices must take copies then.
 int preparation_rank(const Table& table) {
   if (is_origin(table)) return 0;
-  return as_snapshot(table).discard_passdown_origin ? 1 : 2;
+  if (is_merge(table)) return 1;
+  return as_snapshot(table).discard_passdown_origin ? 2 : 3;
 }
 
 // Will it write to its origin device?
 bool writes_origin(const Table& table) {
-  return is_origin(table) ? !as_origin(table).read_only
-                          : as_snapshot(table).discard_passdown_origin;
+  if (is_origin(table)) return !as_origin(table).read_only;
+  return is_merge(table) || as_snapshot(table).discard_passdown_origin;
 }
 
 uint64_t checked_length(const std::optional<uint64_t>& asked_sectors,
@@ -86,6 +97,10 @@ void TableLoad::run() {
   write();
   std::vector<DeviceSet::Member*> frozen = freeze_sources();
   try {
+    // What is replaced by a merge was written to until now.
+    for (const Item& item : items_) {
+      if (item.fate == Item::Fate::merges) check_stale(item);
+    }
     go_live();
   } catch (...) {
     set_.thaw_all(frozen);
@@ -103,7 +118,7 @@ KeptDevices TableLoad::expected() {
   for (const Item& item : items_) {
     KeptDevice& mine = result[item.table.name];
     auto table = std::make_shared<const Table>(item.table);
-    if (item.fate == Item::Fate::live || item.fate == Item::Fate::replaces) {
+    if (item.fate != Item::Fate::waits && item.fate != Item::Fate::loaded) {
       mine.live = std::move(table);
       if (item.fate == Item::Fate::live) mine.next = nullptr;
       continue;
@@ -122,6 +137,8 @@ void TableLoad::prepare() {
   for (Item& item : items_) {
     if (is_origin(item.table)) {
       prepare_origin(item);
+    } else if (is_merge(item.table)) {
+      prepare_merge(item);
     } else {
       prepare_snapshot(item);
     }
@@ -150,6 +167,19 @@ void TableLoad::check_name_of_live(const Item& item,
   using Kind = DeviceSet::Member::Kind;
   const Table& table = item.table;
   if (member.kind == Kind::none) return;
+  if (member.is_second()) {
+    throw TableError(table.place,
+                     table.name + " is a second name of " +
+                         member.second_name_of + "; remove it first",
+                     EBUSY);
+  }
+  if (member.is_merge() && is_origin(table)) {
+    throw TableError(table.place,
+                     table.name +
+                         " is merging; it becomes a snapshot-origin by itself "
+                         "when that has ended",
+                     EBUSY);
+  }
   auto refuse = [&](const std::string& why) {
     throw TableError(table.place, table.name + " is live" + why, EBUSY);
   };
@@ -159,12 +189,15 @@ void TableLoad::check_name_of_live(const Item& item,
         table.name + " still has to be removed: its store was handed over",
         EBUSY);
   }
-  if (is_origin(table) != member.is_origin()) {
+  if (acts_as_origin(table) != member.is_origin()) {
     refuse(std::string(" as a ") +
-           (member.is_origin() ? "snapshot-origin" : "snapshot") +
-           "; remove it first");
+           (member.is_merge()    ? "snapshot-merge"
+            : member.is_origin() ? "snapshot-origin"
+                                 : "snapshot") +
+           (is_merge(table) ? ", and a merge has the name of its origin"
+                            : "; remove it first"));
   }
-  if (is_origin(table)) return;
+  if (acts_as_origin(table)) return;
   const SnapshotTable& snapshot = as_snapshot(table);
   if (set_.opener_.storage_of(snapshot.cow.path, snapshot.cow_place) !=
       member.cow) {
@@ -265,14 +298,14 @@ TableLoad::Base TableLoad::find_base(const Item& item) {
   std::optional<DeviceId> storage;
   bool is_snapshot = false;
   for (const Item& other : items_) {
-    if (other.table.name != table.origin) continue;
-    if (is_origin(other.table)) storage = other.origin_storage;
-    is_snapshot = !is_origin(other.table);
+    if (&other == &item || other.table.name != table.origin) continue;
+    is_snapshot = !acts_as_origin(other.table);
+    if (!is_snapshot) storage = other.origin_storage;
   }
   auto live = set_.members_.find(table.origin);
   if (live != set_.members_.end() && !storage) {
     if (live->second.is_origin()) storage = live->second.origin;
-    is_snapshot = live->second.is_snapshot();
+    is_snapshot = live->second.is_snapshot() || live->second.is_second();
   }
   if (is_snapshot) {
     throw TableError(table.origin_place,
@@ -287,7 +320,7 @@ TableLoad::Base TableLoad::base_of_path(const Item& item) {
   OpenedDevice origin;
   try {
     origin = set_.opener_.open_origin(
-        table.origin_path, table.discard_passdown_origin, table.origin_place);
+        table.origin_path, writes_origin(item.table), table.origin_place);
   } catch (const TableError& error) {
     if (error.error() != ENOENT) throw;
     throw TableError(table.origin_place,
@@ -305,22 +338,23 @@ void TableLoad::set_base(Item& item) {
   item.family = base.family;
   item.origin_storage = base.storage;
   item.origin_table_name = base.table_name;
-  item.origin_is_written = base.is_writable || table.discard_passdown_origin;
+  item.origin_is_written = base.is_writable || writes_origin(item.table);
   item.length = checked_length(
       table.length_sectors, item.family->origin().size(),
       "the origin " + item.family->origin().name(), item.table.place);
-  if (table.discard_passdown_origin) {
-    item.origin = set_.opener_.open_origin(item.family->origin().name(), true,
-                                           table.origin_place);
-  }
+  if (!writes_origin(item.table)) return;
+  item.origin = set_.opener_.open_origin(item.family->origin().name(), true,
+                                         table.origin_place);
   for (const auto& [name, member] : set_.members_) {
-    if (table.discard_passdown_origin && member.has_store() &&
-        member.origin == item.origin_storage && !member.cow_is_writable) {
-      throw TableError(table.origin_place,
-                       "the COW device of snapshot " + name +
-                           " is open read-only, so this origin cannot be "
-                           "written; leave discard_passdown_origin out",
-                       EBUSY);
+    if (member.has_store() && member.origin == item.origin_storage &&
+        !member.cow_is_writable) {
+      throw TableError(
+          table.origin_place,
+          "the COW device of snapshot " + name +
+              " is open read-only, so this origin cannot be "
+              "written" +
+              (table.merge ? "" : "; leave discard_passdown_origin out"),
+          EBUSY);
     }
   }
 }
@@ -329,7 +363,15 @@ void TableLoad::prepare_snapshot(Item& item) {
   const SnapshotTable& table = as_snapshot(item.table);
   set_base(item);
   std::string source = find_source(item);
+  const DeviceSet::Member* merge = set_.merge_into(item.origin_storage);
+  if (merge != nullptr && table.wait_for_merge &&
+      (source.empty() || source == merge->device->name())) {
+    item.fate = Item::Fate::loaded;
+    item.merge = merge->device->name();
+    return;
+  }
   if (!source.empty()) {
+    refuse_store_that_merges(item, set_.members_.at(source));
     prepare_handover(item, set_.members_.at(source));
     return;
   }
@@ -343,6 +385,7 @@ void TableLoad::prepare_snapshot(Item& item) {
   check_cow(item);
   check_stale(item);
   prepare_store(item);
+  refuse_during_merge(item);
 }
 
 // The live snapshot whose store is on the COW that the table names; empty:
@@ -655,11 +698,20 @@ std::shared_ptr<Target> TableLoad::make_target(Item& item) {
                         item.origin_table_name});
   }
   const SnapshotTable& table = as_snapshot(item.table);
+  const ChunkSize chunk_size = item.store->chunk_size();
   auto exceptions = std::make_unique<CowExceptions>(
       item.cow.device, std::move(item.store), std::move(item.exceptions),
       item.is_invalid,
       CowExceptions::Owner{item.table.name, table.store, table.commit_interval},
       set_.timer_, set_.events_);
+  if (table.merge) {
+    auto merging = std::make_shared<MergingSnapshot>(
+        item.family, item.origin.device, chunk_size,
+        MergingSnapshot::Options{item.length, item.origin_table_name,
+                                 item.cow.table_name});
+    merging->merger().take(std::move(exceptions));
+    return merging;
+  }
   return std::make_shared<Snapshot>(
       item.family, std::move(exceptions),
       Snapshot::Options{item.length, table.read_only, table.discard_zeroes_cow,
@@ -672,9 +724,10 @@ std::vector<DeviceSet::Member*> TableLoad::freeze_sources() {
   std::set<std::string> sources;
   const Item* first = nullptr;
   for (const Item& item : items_) {
-    if (!is_frozen_by_load(item)) continue;
-    sources.insert(item.source);
-    if (first == nullptr) first = &item;
+    // A merge takes the origin's place.
+    if (item.fate == Item::Fate::merges) sources.insert(item.table.name);
+    if (is_frozen_by_load(item)) sources.insert(item.source);
+    if (first == nullptr && !sources.empty()) first = &item;
   }
   try {
     return set_.freeze_all(sources);
@@ -689,8 +742,9 @@ void TableLoad::go_live() {
   std::vector<std::shared_ptr<Target>> replacements;
   for (Item& item : items_) {
     if (item.fate == Item::Fate::live) make_ready(item, ready);
-    replacements.push_back(item.fate == Item::Fate::replaces ? make_target(item)
-                                                             : nullptr);
+    const bool replaces =
+        item.fate == Item::Fate::replaces || item.fate == Item::Fate::merges;
+    replacements.push_back(replaces ? make_target(item) : nullptr);
   }
 
   // Every origin stands still before the first snapshot is taken.
@@ -709,7 +763,9 @@ void TableLoad::go_live() {
   if (failure) std::rethrow_exception(failure);
 
   for (const auto& [name, member] : ready.members) {
-    if (member.snapshot != nullptr) set_.removed_.erase(member.cow);
+    if (member.snapshot != nullptr || member.is_merge()) {
+      set_.removed_.erase(member.cow);
+    }
   }
   for (auto& [name, member] : ready.members) become_live(name, member);
   set_.members_.merge(ready.members);
@@ -719,8 +775,59 @@ void TableLoad::go_live() {
   }
   for (const Event& event : ready.events) set_.events_.on_event(event);
   for (std::size_t i = 0; i < items_.size(); ++i) {
-    if (replacements[i] != nullptr) replace_origin(items_[i], replacements[i]);
+    finish_going_live(items_[i], replacements[i]);
   }
+}
+
+// What needs the other devices to be there.
+void TableLoad::finish_going_live(Item& item,
+                                  const std::shared_ptr<Target>& replacement) {
+  switch (item.fate) {
+    case Item::Fate::live:
+      if (is_merge(item.table)) {
+        set_.begin_merge(set_.members_.at(item.table.name));
+      }
+      return;
+    case Item::Fate::replaces:
+      return replace_origin(item, replacement);
+    case Item::Fate::merges:
+      return replace_by_merge(item, replacement);
+    case Item::Fate::adjusts:
+      return adjust_merge(item);
+    case Item::Fate::waits:
+    case Item::Fate::loaded:
+      return;
+  }
+}
+
+// The origin's device is suspended.
+void TableLoad::replace_by_merge(Item& item,
+                                 const std::shared_ptr<Target>& target) {
+  DeviceSet::Member& member = set_.members_.at(item.table.name);
+  set_.removed_.erase(item.cow.storage);
+  member.cow = item.cow.storage;
+  member.cow_path = as_snapshot(item.table).cow.path;
+  member.cow_table_name = item.cow.table_name;
+  member.cow_is_writable = true;
+  set_.install_merge(member, std::make_shared<const Table>(item.table),
+                     std::dynamic_pointer_cast<MergingSnapshot>(target));
+  set_.events_.on_event({EventKind::load, item.table.name,
+                         "replaced by " + target->table_line()});
+  set_.begin_merge(member);
+}
+
+// Nothing about the merge itself: its speed, and how its file looks.
+void TableLoad::adjust_merge(const Item& item) {
+  DeviceSet::Member& member = set_.members_.at(item.table.name);
+  const uint64_t rate = as_snapshot(item.table).merge->rate;
+  member.merging->show_rate(rate);
+  set_.merge_driver_.set_rate(member.merging->merger(), rate);
+  {
+    MutexLock lock(member.device->mutex_);
+    member.device->live_table_ = std::make_shared<const Table>(item.table);
+  }
+  set_.events_.on_event({EventKind::load, item.table.name,
+                         "replaced by " + member.merging->table_line()});
 }
 
 // A device that was loaded already, and waited to be resumed, stays the same.
@@ -793,8 +900,9 @@ void TableLoad::wait() {
   for (Item& item : items_) {
     auto group = groups.find(item.table.name);
     if (group == groups.end()) continue;
-    set_.set_next(item.table.name, {item.table, item.source, item.length,
-                                    std::move(item.origin), group->second});
+    set_.set_next(item.table.name,
+                  {item.table, item.source, item.length, std::move(item.origin),
+                   item.merge, group->second});
   }
   set_.hand_over_what_is_ready();
 }
@@ -856,14 +964,17 @@ void TableLoad::make_ready(Item& item, Ready& ready) {
   }
   DeviceSet::Member member;
   member.device = device;
-  member.kind = is_origin(item.table) ? DeviceSet::Member::Kind::origin
-                                      : DeviceSet::Member::Kind::snapshot;
+  using Kind = DeviceSet::Member::Kind;
+  member.kind = is_origin(item.table)  ? Kind::origin
+                : is_merge(item.table) ? Kind::merge
+                                       : Kind::snapshot;
   member.family = item.family;
   member.origin = item.origin_storage;
   member.origin_table_name = item.origin_table_name;
   member.writes_origin = writes_origin(item.table);
   if (!is_origin(item.table)) {
     member.snapshot = dynamic_cast<Snapshot*>(target.get());
+    member.merging = std::dynamic_pointer_cast<MergingSnapshot>(target);
     member.cow = item.cow.storage;
     member.cow_path = as_snapshot(item.table).cow.path;
     member.cow_table_name = item.cow.table_name;

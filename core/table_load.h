@@ -31,8 +31,12 @@ class TableLoad {
   // One table made ready. Its fate:
   //   live      a new device
   //   replaces  the next life of an origin: no store is concerned
+  //   merges    takes the place of a live origin, with a store that was not
+  //             live
+  //   adjusts   is for a merge that is under way
   //   waits     the destination of a handover
-  //   loaded    `activate: manual` without a handover: taken when it is resumed
+  //   loaded    `activate: manual` without a handover: taken when it is
+  //             resumed; or `wait: merge`: taken when the merge has ended
   struct Item {
     Table table;
     OpenedDevice origin;  // an origin's own device; a snapshot's passdown
@@ -44,8 +48,16 @@ class TableLoad {
     uint64_t length = 0;  // bytes
 
     // What becomes of the table; see Fate.
-    enum class Fate { live, replaces, waits, loaded } fate = Fate::live;
+    enum class Fate {
+      live,
+      replaces,
+      merges,
+      adjusts,
+      waits,
+      loaded,
+    } fate = Fate::live;
     std::string source;  // waits: whose store it will take
+    std::string merge;   // loaded: the device whose merge it waits for
 
     // Snapshots that go live.
     bool cow_is_writable = false;
@@ -97,6 +109,24 @@ class TableLoad {
   void set_base(Item& item) REQUIRES(set_.load_mutex_);
   void prepare_origin(Item& item) REQUIRES(set_.load_mutex_);
   void prepare_snapshot(Item& item) REQUIRES(set_.load_mutex_);
+  void prepare_merge(Item& item) REQUIRES(set_.load_mutex_);
+  void check_merge_options(const Item& item) const;
+  void check_merge_origin(const Item& item) REQUIRES(set_.load_mutex_);
+  void check_second_names(const Item& item, const std::string& source)
+      REQUIRES(set_.load_mutex_);
+  void prepare_merge_of_live(Item& item, const DeviceSet::Member& source)
+      REQUIRES(set_.load_mutex_);
+  void prepare_adjustment(Item& item, const DeviceSet::Member& live)
+      REQUIRES(set_.load_mutex_);
+  void check_origin_is_unused(const Item& item) REQUIRES(set_.load_mutex_);
+  void refuse_store_that_merges(const Item& item,
+                                const DeviceSet::Member& source) const;
+  void refuse_during_merge(const Item& item) REQUIRES(set_.load_mutex_);
+  void finish_going_live(Item& item, const std::shared_ptr<Target>& replacement)
+      REQUIRES(set_.load_mutex_);
+  void replace_by_merge(Item& item, const std::shared_ptr<Target>& target)
+      REQUIRES(set_.load_mutex_);
+  void adjust_merge(const Item& item) REQUIRES(set_.load_mutex_);
   Base find_base(const Item& item) REQUIRES(set_.load_mutex_);
   Base base_of_path(const Item& item) REQUIRES(set_.load_mutex_);
   std::optional<Base> base_of_storage(const DeviceId& storage)

@@ -38,6 +38,7 @@ Daemon::Daemon(const MountOptions& options, const std::string& mount_point,
       devices_(created_, events_) {}
 
 Daemon::~Daemon() {
+  devices_.stop_merging();
   if (filesystem_) filesystem_->shut_down();
 }
 
@@ -131,6 +132,7 @@ Termination::Actions Daemon::termination_actions() {
       .end =
           [this] {
             // Who waits gets an answer while there is somebody to send it.
+            devices_.stop_merging();
             filesystem_->shut_down();
             session_->end();
           },
@@ -160,6 +162,8 @@ void Daemon::reload() {
 
 void Daemon::serve() {
   begin_to_save();
+  // Not before somebody keeps what comes of it.
+  devices_.start_merging();
   Termination termination(termination_actions());
   {
     const SignalThread signals([&](int signal) {
@@ -171,6 +175,7 @@ void Daemon::serve() {
     });
     session_->run();
   }
+  devices_.stop_merging();
   filesystem_->shut_down();
   devices_.flush_all();
 }

@@ -72,10 +72,14 @@ void DeviceCatalog::close(DeviceNode& node) noexcept {
 }
 
 void DeviceCatalog::wait_for_release(const std::string& name) {
+  const std::shared_ptr<Device> device = devices_.find(name);
+  if (device != nullptr) wait_for_release(*device);
+}
+
+void DeviceCatalog::wait_for_release(const Device& device) {
   auto deadline = std::chrono::steady_clock::now() + kReleasePatience;
   MutexLock lock(mutex_);
-  std::shared_ptr<Device> device = devices_.find(name);
-  while (device != nullptr && device->open_count() != 0) {
+  while (device.open_count() != 0) {
     if (closed_.wait_until(mutex_, deadline) == std::cv_status::timeout) return;
   }
 }

@@ -40,6 +40,8 @@ class DeviceCatalog {
   // Waits a moment for those who have closed the device's file already: the
   // kernel lets close(2) return before it tells us.
   void wait_for_release(const std::string& name) EXCLUDES(mutex_);
+  // Asks nobody else either.
+  void wait_for_release(const Device& device) EXCLUDES(mutex_);
 
   // Takes the device out of the tree; it lives on. Throws
   // std::system_error(Errc::busy) if it is open, unless it has been handed

@@ -45,8 +45,10 @@ bool is_error(EventKind kind) {
     case EventKind::handover:
     case EventKind::resume:
     case EventKind::remove:
+    case EventKind::merge:
       return false;
     case EventKind::refuse:
+    case EventKind::merge_failed:
     case EventKind::invalid:
     case EventKind::overflow:
     case EventKind::error:

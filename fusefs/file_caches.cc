@@ -3,6 +3,7 @@
 
 #include <system_error>
 
+#include "fusefs/file_users.h"
 #include "fusefs/write_back.h"
 
 namespace snapfs {
@@ -37,6 +38,11 @@ void FileCaches::after_change(Device& device) {
   if (process != nullptr && device.open_count() != 0) {
     process->refresh(device.name());
   }
+}
+
+std::string FileCaches::users_of(Device& device) {
+  catalog_.wait_for_release(device);
+  return file_users(context_.options.mount_point + "/" + device.name());
 }
 
 void FileCaches::content_lost(const std::string& device) {

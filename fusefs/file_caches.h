@@ -24,6 +24,8 @@ class FileCaches : public DeviceWatcher {
   void before_freeze(Device& device) override;
   void after_freeze(Device& device) override;
   void after_change(Device& device) override;
+  // Gives those a moment who have closed the file already.
+  std::string users_of(Device& device) override;
 
   // The device became invalid: mappings and cached pages have to fail as reads
   // do. Does not block, so that it may be called from anywhere.

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "config/table_notes.h"
+#include "config/table_writer.h"
 #include "core/error.h"
 #include "fusefs/saved_tables.h"
 
@@ -107,7 +108,7 @@ SpecReload::Texts SpecReload::known() const {
   if (writer_ == nullptr) return last_;
   Texts texts;
   for (const auto& [name, device] : writer_->kept()) {
-    if (device.live != nullptr) texts[{name, false}] = device.live->text;
+    if (device.live != nullptr) texts[{name, false}] = text_of(*device.live);
     if (device.next != nullptr) texts[{name, true}] = device.next->text;
   }
   return texts;
@@ -121,7 +122,7 @@ bool SpecReload::is_news(const Table& table, const Texts& known) const {
   if (device == nullptr) return true;
   std::shared_ptr<const Table> newest = device->next_table();
   if (newest == nullptr) newest = device->live_table();
-  return newest == nullptr || !same_table(newest->text, table.text);
+  return newest == nullptr || !same_table(text_of(*newest), table.text);
 }
 
 void SpecReload::load(const std::vector<Table>& tables, ReloadReport& report) {
@@ -153,7 +154,7 @@ void SpecReload::remove(
   std::shared_ptr<const Table> table;
   if (device != nullptr)
     table = waits ? device->next_table() : device->live_table();
-  if (table == nullptr || !same_table(table->text, text)) {
+  if (table == nullptr || !same_table(text_of(*table), text)) {
     last_.erase(key);
     return;
   }

@@ -17,6 +17,7 @@
 #include <variant>
 
 #include "config/table_notes.h"
+#include "config/table_writer.h"
 #include "core/error.h"
 
 namespace snapfs {
@@ -31,10 +32,15 @@ constexpr int kOriginRank = 0;
 constexpr int kSnapshotRank = 1;
 constexpr int kWaitingRank = 2;
 
+// A merge is one, too.
+bool is_origin(const Table& table) {
+  const auto* snapshot = std::get_if<SnapshotTable>(&table.target);
+  return snapshot == nullptr || snapshot->merge;
+}
+
 int rank_of(const Table& table) {
   if (table.waits) return kWaitingRank;
-  return std::holds_alternative<OriginTable>(table.target) ? kOriginRank
-                                                           : kSnapshotRank;
+  return is_origin(table) ? kOriginRank : kSnapshotRank;
 }
 
 template <typename Entries>
@@ -53,7 +59,7 @@ std::string without_marker(const std::string& text) {
 bool same_text(const std::shared_ptr<const Table>& a,
                const std::shared_ptr<const Table>& b) {
   if (a == nullptr || b == nullptr) return a == b;
-  return a->text == b->text;
+  return text_of(*a) == text_of(*b);
 }
 
 bool same_device(const KeptDevice& a, const KeptDevice& b) {
@@ -69,8 +75,7 @@ const std::string* origin_of(const std::shared_ptr<const Table>& table) {
 }
 
 bool is_live_origin(const KeptDevice& device) {
-  return device.live != nullptr &&
-         std::holds_alternative<OriginTable>(device.live->target);
+  return device.live != nullptr && is_origin(*device.live);
 }
 
 std::string real_path(const std::string& path) {
@@ -230,7 +235,7 @@ std::vector<SpecWriter::Entry> SpecWriter::entries_of(
     // It would have to be resumed again otherwise.
     notes.was_live = device.live->activate == Activate::manual &&
                      rank_of(*device.live) == kSnapshotRank;
-    entries.push_back({name, false, with_notes(device.live->text, notes),
+    entries.push_back({name, false, with_notes(text_of(*device.live), notes),
                        rank_of(*device.live)});
   }
   if (device.next != nullptr) {
@@ -241,7 +246,7 @@ std::vector<SpecWriter::Entry> SpecWriter::entries_of(
     for (const std::string& other : device.group)
       if (other != name) notes.handed_over_with.push_back(other);
     entries.push_back(
-        {name, true, with_notes(device.next->text, notes), kWaitingRank});
+        {name, true, with_notes(text_of(*device.next), notes), kWaitingRank});
   }
   return entries;
 }

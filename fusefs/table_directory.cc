@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "config/table_writer.h"
 #include "core/error.h"
 #include "fusefs/next_table_node.h"
 #include "fusefs/process_info.h"
@@ -177,9 +178,11 @@ std::optional<std::string> TableDirectory::live_text(
     const std::string& name) const {
   std::shared_ptr<DeviceNode> node = catalog_.find(name);
   if (node == nullptr) return std::nullopt;
+  const std::string other = node->device().second_name_of();
+  if (!other.empty()) return "# a second name of " + other + "\n";
   std::shared_ptr<const Table> table = node->device().live_table();
   if (table == nullptr) table = node->device().next_table();
-  return table == nullptr ? std::string() : table->text;
+  return table == nullptr ? std::string() : snapfs::text_of(*table);
 }
 
 std::optional<std::string> TableDirectory::newest_text(
@@ -262,6 +265,8 @@ std::vector<DirectoryEntry> TableDirectory::list() const {
   std::set<std::string> names = new_tables_;
   for (const std::shared_ptr<DeviceNode>& node : catalog_.list()) {
     const std::string& name = node->device().name();
+    // It has no table. Its name is found here all the same, to be removed.
+    if (!node->device().second_name_of().empty()) continue;
     if (!renamed_away_.contains(name)) names.insert(name);
     if (node->device().next_table() != nullptr) {
       result.push_back(

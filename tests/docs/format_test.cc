@@ -116,7 +116,8 @@ class TracingDevice : public MemoryDevice {
 class WorkedExample : public ::testing::Test {
  protected:
   WorkedExample() : devices_(opener_, events_) {
-    opener_.add("/origin", kOriginBytes)->write(0, filled('o', kOriginBytes));
+    origin_->write(0, filled('o', kOriginBytes));
+    opener_.add("/origin", origin_);
     opener_.add("/cow", cow_);
     devices_.load(
         {origin_table("base", "/origin"),
@@ -135,6 +136,8 @@ class WorkedExample : public ::testing::Test {
   static constexpr uint64_t kOriginBytes = uint64_t{1} << 20;
   static constexpr uint64_t kChunkBytes = 4096;
 
+  std::shared_ptr<TracingDevice> origin_ =
+      std::make_shared<TracingDevice>(kOriginBytes, "/origin");
   std::shared_ptr<TracingDevice> cow_ =
       std::make_shared<TracingDevice>(64 * 1024);
   MemoryOpener opener_;
@@ -159,6 +162,20 @@ TEST_F(WorkedExample, image_is_the_one_shown) {
   EXPECT_EQ(hexdump(cow_->content()), example("image"));
   EXPECT_EQ(devices_.find("snap")->live()->status_line(),
             "0 2048 snapshot 40/128 16");
+}
+
+TEST_F(WorkedExample, merge_is_written_as_described) {
+  write("snap", 7, 1);
+  write("base", 100, 2);
+  devices_.load({merge_table("base", "/origin", "/cow")});
+  devices_.suspend("snap");
+  origin_->take_trace();
+  cow_->take_trace();
+
+  devices_.merge_step("base");
+
+  EXPECT_EQ(origin_->take_trace() + cow_->take_trace(),
+            without_remarks(example("merge")));
 }
 
 TEST(Format, area_crossing_is_written_as_described) {

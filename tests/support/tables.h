@@ -44,6 +44,16 @@ inline Table snapshot_table(const std::string& name, const std::string& origin,
   return table;
 }
 
+// `name` takes the place of the origin device at `origin`.
+inline Table merge_table(const std::string& name, const std::string& origin,
+                         const std::string& cow) {
+  Table table = snapshot_table(name, origin, cow, StoreType::persistent, 0);
+  MergeOptions options;
+  options.also_as_place = {name + ".yaml", 5, 10};
+  std::get<SnapshotTable>(table.target).merge = options;
+  return table;
+}
+
 inline SnapshotTable& snapshot_of(Table& table) {
   return std::get<SnapshotTable>(table.target);
 }

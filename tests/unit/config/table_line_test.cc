@@ -33,6 +33,18 @@ TEST(TableLine, snapshot) {
   EXPECT_EQ(table.chunk_place.prefix(), "f.yaml:1:39: ");
 }
 
+TEST(TableLine, merge) {
+  SnapshotTable table = test::read_snapshot(
+      "table: 0 8192 snapshot-merge /dev/a 254:1 P 16\n"
+      "merge_rate: 1MiB\nalso_as: [night]\n");
+  EXPECT_EQ(table.origin, "/dev/a");
+  EXPECT_EQ(table.cow.path, "/dev/block/254:1");
+  ASSERT_TRUE(table.merge);
+  EXPECT_EQ(table.merge->rate, uint64_t{1} << 20);
+  EXPECT_EQ(table.merge->also_as, std::vector<std::string>{"night"});
+  EXPECT_FALSE(snapshot_line("a c P 8").merge);
+}
+
 TEST(TableLine, goes_with_the_keys_that_no_line_has) {
   Table table = test::read_one(
       "table: 0 8 snapshot a c P 8\nname: x\nmode: 600\nread_only: true\n"

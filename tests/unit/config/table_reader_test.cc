@@ -90,6 +90,34 @@ TEST(TableReader, snapshot_with_every_key) {
   EXPECT_EQ(snapshot.commit_interval, 500ms);
 }
 
+TEST(TableReader, merge_with_defaults) {
+  SnapshotTable table =
+      read_snapshot("target: snapshot-merge\norigin: o\ncow: c\n");
+  EXPECT_EQ(table.origin_path, "/base/o");
+  EXPECT_EQ(table.cow.path, "/base/c");
+  ASSERT_TRUE(table.merge);
+  EXPECT_EQ(table.merge->rate, 0u);
+  EXPECT_TRUE(table.merge->also_as.empty());
+  EXPECT_FALSE(table.merge->force);
+  EXPECT_FALSE(snapshot_with("").merge);
+}
+
+TEST(TableReader, merge_with_every_key_of_its_own) {
+  SnapshotTable table = read_snapshot(
+      "target: snapshot-merge\norigin: o\ncow: c\n"
+      "merge_rate: 20MiB\nalso_as: [night, other]\nforce: yes\n");
+  ASSERT_TRUE(table.merge);
+  EXPECT_EQ(table.merge->rate, uint64_t{20} << 20);
+  EXPECT_EQ(table.merge->also_as, (std::vector<std::string>{"night", "other"}));
+  EXPECT_EQ(table.merge->also_as_place.prefix(), "f.yaml:5:10: ");
+  EXPECT_TRUE(table.merge->force);
+}
+
+TEST(TableReader, a_snapshot_may_wait_for_a_merge) {
+  EXPECT_TRUE(snapshot_with("wait: merge\n").wait_for_merge);
+  EXPECT_FALSE(snapshot_with("").wait_for_merge);
+}
+
 TEST(TableReader, places_of_what_the_core_may_refuse) {
   Table table = read_one(
       "target: snapshot\norigin:  \"o\"\nname: n\n"

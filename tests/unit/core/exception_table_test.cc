@@ -64,6 +64,11 @@ class Reference {
     return found;
   }
 
+  void erase(ChunkRange chunks) {
+    chunks_.erase(chunks_.lower_bound(chunks.first),
+                  chunks_.lower_bound(chunks.end()));
+  }
+
   const std::map<uint64_t, uint64_t>& chunks() const { return chunks_; }
 
  private:
@@ -437,6 +442,96 @@ TEST(ExceptionTable, ascending_exceptions_below_others_cost_no_more) {
   }
 
   EXPECT_LT(bytes_per_exception(table), 27);
+}
+
+void erase(ExceptionTable& table, ChunkRange chunks) {
+  table.split_before(chunks.first);
+  table.erase(chunks);
+}
+
+TEST(ExceptionTable, erases_either_end_and_the_middle_of_a_run) {
+  for (ChunkRange gone : {ChunkRange{10, 3}, ChunkRange{27, 3},
+                          ChunkRange{15, 4}, ChunkRange{10, 20}}) {
+    ExceptionTable table;
+    Reference reference;
+    ASSERT_TRUE(table.insert({10, 50, 20}));
+    ASSERT_TRUE(reference.insert({10, 50, 20}));
+
+    erase(table, gone);
+    reference.erase(gone);
+
+    expect_same(table, reference, 0, 40);
+  }
+}
+
+TEST(ExceptionTable, a_split_changes_nothing_that_can_be_seen) {
+  ExceptionTable table;
+  Reference reference;
+  ASSERT_TRUE(table.insert({10, 50, 20}));
+  ASSERT_TRUE(reference.insert({10, 50, 20}));
+
+  for (uint64_t chunk : {9u, 10u, 11u, 20u, 29u, 30u, 31u})
+    table.split_before(chunk);
+
+  expect_same(table, reference, 0, 40);
+}
+
+TEST(ExceptionTable, erasing_gives_the_memory_back) {
+  ExceptionTable table;
+  const std::size_t empty = table.memory_bytes();
+  for (uint64_t i = 0; i < 5000; ++i) {
+    ASSERT_TRUE(table.insert({2 * i, 2 + 3 * i, 1}));
+  }
+
+  for (uint64_t i = 5000; i-- != 0;) erase(table, {2 * i, 1});
+
+  EXPECT_EQ(table.size(), 0u);
+  EXPECT_EQ(table.memory_bytes(), empty);
+}
+
+TEST(ExceptionTable, full_leaves_are_split_wherever_a_run_is_cut) {
+  for (uint64_t cut = 0; cut < 128; ++cut) {
+    ExceptionTable table;
+    Reference reference;
+    for (uint64_t i = 0; i < 128; ++i) {  // a leaf full of runs of 3
+      ExceptionRun run{4 * i, 2 + 7 * i, 3};
+      ASSERT_TRUE(table.insert(run));
+      ASSERT_TRUE(reference.insert(run));
+    }
+
+    erase(table, {4 * cut + 1, 1});
+    reference.erase({4 * cut + 1, 1});
+
+    expect_same(table, reference, 0, 4 * 128);
+  }
+}
+
+TEST(ExceptionTable, random_erasures_match_a_map) {
+  const uint64_t seed = random_seed();
+  SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  constexpr uint64_t kChunks = 1500;
+  // Beside a region's end, which no packed run crosses.
+  constexpr uint64_t kBase = kRegion - kChunks / 2;
+  ExceptionTable table;
+  Reference reference;
+  uint64_t new_chunk = 2;
+
+  for (unsigned round = 0; round < 40; ++round) {
+    for (unsigned i = 0; i < 60; ++i) {
+      ExceptionRun run{kBase + random() % kChunks, new_chunk, 1 + random() % 9};
+      new_chunk += run.count + random() % 2;
+      ASSERT_EQ(table.insert(run), reference.insert(run));
+    }
+    for (unsigned i = 0; i < 40 && table.size() != 0; ++i) {
+      uint64_t first = kBase + random() % kChunks;
+      ExceptionTable::Stretch found = reference.find(first, 1 + random() % 12);
+      if (!found.excepted) continue;
+      erase(table, {first, found.count});
+      reference.erase({first, found.count});
+    }
+    expect_same(table, reference, kBase - 2, kBase + kChunks + 12);
+  }
 }
 
 }  // namespace

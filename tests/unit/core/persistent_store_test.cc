@@ -840,5 +840,142 @@ TEST(PersistentStoreFailure, a_power_cut_loses_nothing_acknowledged) {
   }
 }
 
+std::string in_words(const std::vector<ExceptionRun>& runs) {
+  std::string text;
+  for (const ExceptionRun& run : runs) {
+    text += (text.empty() ? "" : ", ") + std::to_string(run.old_chunk) + "->" +
+            std::to_string(run.new_chunk) + "x" + std::to_string(run.count);
+  }
+  return text;
+}
+
+uint64_t chunks_of(const std::vector<ExceptionRun>& runs) {
+  uint64_t count = 0;
+  for (const ExceptionRun& run : runs) count += run.count;
+  return count;
+}
+
+// Vector 14.4 of the format: what the kernel merges of this store, step by
+// step, and the status that it shows after each.
+TEST(PersistentStoreMerge, takes_runs_from_the_end_as_the_kernel_does) {
+  auto cow = cow_of(4096);
+  auto store = PersistentStore::create(cow, ChunkSize(8));
+  add_and_commit(*store, 7);
+  for (uint64_t old_chunk : {100u, 101u, 102u}) add(*store, old_chunk);
+  store->commit();
+  EXPECT_EQ(in_words(store->usage()), "48/4096 16");
+
+  EXPECT_EQ(in_words(store->last_recorded({100, 1})), "100->3x3");
+  store->unrecord(3);
+  EXPECT_EQ(in_words(store->usage()), "24/4096 16");
+  EXPECT_EQ(in_words(store->last_recorded({100, 1})), "7->2x1");
+  store->unrecord(1);
+  EXPECT_EQ(in_words(store->usage()), "16/4096 16");
+  EXPECT_TRUE(store->last_recorded({100, 1}).empty());
+}
+
+TEST(PersistentStoreMerge, gives_several_runs_last_first_within_the_limits) {
+  auto cow = cow_of(4096);
+  auto store = PersistentStore::create(cow, ChunkSize(8));
+  for (uint64_t old_chunk : {9u, 50u, 51u, 52u, 20u, 19u})
+    add(*store, old_chunk);
+  store->commit();
+
+  EXPECT_EQ(in_words(store->last_recorded({100, 100})),
+            "19->7x1, 20->6x1, 50->3x3, 9->2x1");
+  EXPECT_EQ(in_words(store->last_recorded({100, 3})),
+            "19->7x1, 20->6x1, 50->3x3");
+  EXPECT_EQ(in_words(store->last_recorded({4, 100})),
+            "19->7x1, 20->6x1, 51->4x2");
+}
+
+// Vector 14.5: 33 scattered exceptions in chunks of one sector.
+TEST(PersistentStoreMerge, usage_shrinks_through_areas_as_the_kernels) {
+  auto cow = cow_of(200);
+  auto store = PersistentStore::create(cow, ChunkSize(1));
+  for (uint64_t k = 0; k < 33; ++k) add_and_commit(*store, 1000 + 2 * k);
+  EXPECT_EQ(in_words(store->usage()), "36/200 3");
+
+  std::vector<std::string> found;
+  for (unsigned i = 0; i < 3; ++i) {
+    store->unrecord(chunks_of(store->last_recorded({1, 1})));
+    found.push_back(in_words(store->usage()));
+  }
+
+  EXPECT_EQ(found,
+            (std::vector<std::string>{"35/200 3", "33/200 2", "32/200 2"}));
+}
+
+TEST(PersistentStoreMerge, a_full_area_is_one_run) {
+  auto cow = cow_of(200);
+  auto store = PersistentStore::create(cow, ChunkSize(1));
+  for (uint64_t k = 0; k < 32; ++k) add_and_commit(*store, k);
+  EXPECT_EQ(in_words(store->usage()), "35/200 3");
+
+  EXPECT_EQ(in_words(store->last_recorded({100, 100})), "0->2x32");
+  store->unrecord(32);
+
+  EXPECT_EQ(in_words(store->usage()), "2/200 2");
+}
+
+TEST(PersistentStoreMerge, what_is_left_loads_with_the_same_usage) {
+  auto cow = cow_of(400);
+  auto store = PersistentStore::create(cow, ChunkSize(1));
+  for (uint64_t k = 0; k < 100; ++k) add(*store, 3 * k);
+  store->commit();
+
+  while (true) {
+    std::vector<ExceptionRun> runs = store->last_recorded({5, 5});
+    if (runs.empty()) break;
+    store->unrecord(chunks_of(runs));
+    ExceptionTable table;
+    auto loaded = load(cow, 1, table);
+    ASSERT_EQ(in_words(loaded->usage()), in_words(store->usage()));
+  }
+  EXPECT_EQ(in_words(store->usage()), "2/400 2");
+}
+
+// An abandoned chunk leaves a gap; behind it the highest chunk in use counts.
+TEST(PersistentStoreMerge, next_free_is_behind_the_highest_chunk_left) {
+  auto cow = cow_of(4096);
+  auto store = PersistentStore::create(cow, ChunkSize(8));
+  add(*store, 1);  // in chunk 2
+  store->abandon(*store->reserve(5));
+  add(*store, 2);  // in chunk 8
+  store->commit();
+
+  store->unrecord(chunks_of(store->last_recorded({1, 1})));
+
+  EXPECT_EQ(in_words(store->usage()), "24/4096 16");
+}
+
+TEST(PersistentStoreMerge, old_stores_whose_chunks_do_not_ascend_stay_safe) {
+  auto cow = cow_with({{1, 5}, {2, 2}, {3, 4}});
+  ExceptionTable table;
+  auto store = load(cow, 8, table, 1000);
+
+  store->unrecord(chunks_of(store->last_recorded({1, 1})));
+  EXPECT_EQ(in_words(store->usage()), "48/4096 16");
+  EXPECT_EQ(in_words(store->last_recorded({9, 9})), "2->2x1, 1->5x1");
+  store->unrecord(2);
+
+  EXPECT_EQ(in_words(store->usage()), "16/4096 16");
+}
+
+TEST(PersistentStoreMerge, a_store_that_was_merged_takes_exceptions_again) {
+  auto cow = cow_of(4096);
+  auto store = PersistentStore::create(cow, ChunkSize(8));
+  for (uint64_t old_chunk : {1u, 2u, 3u}) add(*store, old_chunk);
+  store->commit();
+  store->unrecord(chunks_of(store->last_recorded({2, 9})));
+
+  EXPECT_EQ(add_and_commit(*store, 9), 3u);
+
+  EXPECT_TRUE(store->is_durable(3));
+  ExceptionTable table;
+  load(cow, 8, table);
+  EXPECT_EQ(table.size(), 2u);
+}
+
 }  // namespace
 }  // namespace snapfs::test

@@ -535,5 +535,143 @@ TEST(RecordLog, an_append_that_fails_before_its_last_write_adds_nothing) {
   }
 }
 
+TEST(RecordLog, the_tail_is_what_one_window_holds_of_the_last_records) {
+  Log log(64);  // areas of 32 KiB, written in windows of 256 records
+  log.prepare(300);
+
+  Records tail = log.log().tail(1000);
+  Records two = log.log().tail(2);
+
+  ASSERT_EQ(tail.size(), 44u);
+  EXPECT_EQ(tail.front().old_chunk, record(log.layout(), 256).old_chunk);
+  EXPECT_EQ(tail.back().old_chunk, record(log.layout(), 299).old_chunk);
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two.front().new_chunk, record(log.layout(), 298).new_chunk);
+  EXPECT_TRUE(Log(1).log().tail(10).empty());
+}
+
+TEST(RecordLog, records_are_taken_away_with_one_durable_write) {
+  Log log(8);
+  log.prepare(40);
+
+  ASSERT_EQ(log.log().tail(10).size(), 10u);
+  log.log().truncate(10);
+
+  EXPECT_EQ(in_words(log.ops()),
+            std::vector<std::string>{"write_durable cow 4096+4096"});
+  EXPECT_EQ(log.log().size(), 30u);
+  EXPECT_EQ(prefix_length(log.load(), log.layout()), 30);
+}
+
+TEST(RecordLog, a_log_shrinks_through_its_areas_to_nothing) {
+  Log log(1);
+  log.append(100);  // three full areas and a bit
+
+  uint64_t left = 100;
+  while (left != 0) {
+    const uint64_t count = log.log().tail(7).size();
+    ASSERT_GT(count, 0u);
+    log.log().truncate(count);
+    left -= count;
+    ASSERT_EQ(prefix_length(log.load(), log.layout()),
+              static_cast<int64_t>(left));
+  }
+
+  EXPECT_TRUE(log.log().tail(7).empty());
+}
+
+TEST(RecordLog, a_log_that_shrank_grows_again) {
+  for (uint64_t kept : {0u, 1u, 31u, 32u, 33u, 40u}) {
+    Log log(1);
+    log.append(70);
+    while (log.log().size() > kept) {
+      const uint64_t room = log.log().size() - kept;
+      log.log().truncate(log.log().tail(room).size());
+    }
+
+    log.append(50);
+
+    EXPECT_EQ(prefix_length(log.load(), log.layout()),
+              static_cast<int64_t>(kept) + 50);
+  }
+}
+
+TEST(RecordLog, every_torn_truncation_reads_as_a_prefix) {
+  Log log(8);
+  log.append(200);
+  const std::vector<std::byte> before = log.memory().content();
+  log.prepare(0);
+  const size_t first = log.ops().size();
+  log.log().truncate(log.log().tail(150).size());
+  std::vector<RecordedOp> ops = log.ops();
+  ops.erase(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(first));
+
+  for (unsigned survivors = 0; survivors < 256; ++survivors) {
+    auto cow = device_with(
+        after_power_cut(before, ops, ops.size(), [&](size_t, uint64_t sector) {
+          return (survivors >> (sector - 8) & 1) != 0;
+        }));
+    Records found = load(*cow, log.layout());
+
+    const int64_t length = prefix_length(found, log.layout());
+    ASSERT_GE(length, 50);
+    ASSERT_LE(length, 200);
+    // What survived behind a gap does not come back when that is filled.
+    RecordLog again = reopen(*cow, log.layout());
+    again.append(records(log.layout(), again.size(), 1));
+    ASSERT_EQ(prefix_length(load(*cow, log.layout()), log.layout()),
+              length + 1);
+  }
+}
+
+TEST(RecordLog, a_truncation_that_failed_is_done_again_from_memory) {
+  for (unsigned fails : {unsigned{kWriteDurable}, unsigned{kRead}}) {
+    auto memory = std::make_shared<MemoryDevice>(kDeviceBytes, "cow");
+    FaultyDevice device(memory);
+    const StoreLayout layout{ChunkSize(1)};
+    RecordLog log = RecordLog::create(device, layout);
+    log.append(records(layout, 0, 64));  // two areas, full
+    ASSERT_EQ(log.tail(5).size(), 5u);
+    device.inject({.ops = fails, .for_ever = true});
+    if (fails == kWriteDurable) {
+      EXPECT_THROW(log.truncate(5), std::system_error);
+    }
+    // The write may have arrived all the same.
+    memory->zero({layout.slot_offset(59), 5 * kRecordBytes});
+    EXPECT_EQ(log.size(), 64u);
+    EXPECT_EQ(log.tail(5).back().old_chunk, record(layout, 63).old_chunk);
+
+    device.heal();
+    log.truncate(5);
+
+    EXPECT_EQ(log.size(), 59u);
+    EXPECT_EQ(prefix_length(load(*memory, layout), layout), 59);
+  }
+}
+
+TEST(RecordLog, cleared_records_are_an_error_not_a_record) {
+  Log log(1);
+  log.append(64);
+  log.memory().zero({log.layout().slot_offset(63), kRecordBytes});
+
+  EXPECT_THROW(log.log().tail(1), std::system_error);
+  EXPECT_EQ(log.log().size(), 64u);
+}
+
+TEST(RecordLog, stale_records_are_gone_before_a_truncation) {
+  Log log(8);
+  log.append(20);
+  std::vector<std::byte> junk(kRecordBytes, std::byte{1});
+  log.memory().write(log.layout().slot_offset(30), junk);
+  log.memory().write(log.layout().slot_offset(255), junk);
+  RecordLog again = reopen(log.memory(), log.layout());
+
+  again.truncate(again.tail(5).size());
+
+  std::vector<std::byte> tail(kRecordBytes * (256 - 15));
+  log.memory().read(log.layout().slot_offset(15), tail);
+  EXPECT_EQ(tail, std::vector<std::byte>(tail.size()));
+}
+
 }  // namespace
 }  // namespace snapfs::test

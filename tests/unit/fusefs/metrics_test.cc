@@ -48,6 +48,24 @@ TEST_F(MetricsTest, amounts_are_those_of_the_status_line) {
   EXPECT_THAT(text(), HasSubstr("\nsnapfs_invalid{device=\"snap\"} 0\n"));
 }
 
+TEST_F(MetricsTest, a_merge_tells_how_much_there_is_and_was) {
+  std::array<std::byte, 512> sector{};
+  devices_->find("snap")->live()->write(0, sector);
+  devices_->find("snap")->live()->write(300000, sector);
+  Table merge = merge_table("base", "/origin", "/cow");
+  merge.activate = Activate::now;
+  devices_->load({merge});
+  EXPECT_THAT(text(), HasSubstr("\nsnapfs_merge_total_bytes{device=\"base\"}"
+                                " 8192\n"));
+  EXPECT_THAT(text(), HasSubstr("\nsnapfs_merge_merged_bytes{device=\"base\"}"
+                                " 0\n"));
+  EXPECT_THAT(text(), HasSubstr("\nsnapfs_exceptions{device=\"base\"} 2\n"));
+
+  devices_->merge_step("base");
+  EXPECT_THAT(text(), HasSubstr("\nsnapfs_merge_merged_bytes{device=\"base\"}"
+                                " 8192\n"));
+}
+
 TEST_F(MetricsTest, each_metric_is_described_once_before_its_samples) {
   const std::string expected =
       "# HELP snapfs_size_bytes Length of the device\n"

@@ -16,9 +16,9 @@ constexpr std::string_view kInLine[] = {"target",     "device", "origin",
 
 constexpr std::string_view kOnlyOrigin[] = {"device"};
 constexpr std::string_view kOnlySnapshot[] = {
-    "origin",          "cow",        "store", "features", "chunk_size",
-    "commit_interval", "initialise", "stale", "waits",    "handover_from",
-    "handover_with"};
+    "origin",          "cow",        "store",     "features", "chunk_size",
+    "commit_interval", "initialise", "stale",     "waits",    "handover_from",
+    "handover_with",   "when_full",  "thresholds"};
 
 bool contains(std::span<const std::string_view> keys, std::string_view key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();

@@ -2,6 +2,7 @@
 #include "core/copy_out.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/error.h"
 #include "core/scratch_buffer.h"
@@ -99,9 +100,19 @@ void CopyOut::find_missing(CowExceptions& exceptions, ChunkRange chunks) {
   if (last_volatile != 0) volatile_.push_back({&exceptions, last_volatile});
 }
 
+// In all or in none, if the write is not to go on without. What is abandoned
+// may be lost to the store, so nothing is reserved before all seem to have it.
 void CopyOut::reserve() {
   for (Share& share : shares_) {
+    share.is_full = !share.exceptions->make_room(count_of(share.missing));
+  }
+  give_up_if_refused(&Share::is_full, StoreSpace::Need::chunks);
+  for (Share& share : shares_) {
     share.place = share.exceptions->reserve(count_of(share.missing));
+    share.is_full = !share.place;
+  }
+  give_up_if_refused(&Share::is_full, StoreSpace::Need::chunks);
+  for (Share& share : shares_) {
     if (share.place) {
       share.runs = pair_up(share.missing, share.place->reservation());
     } else {
@@ -110,6 +121,18 @@ void CopyOut::reserve() {
     }
   }
   std::erase_if(shares_, [](const Share& share) { return !share.place; });
+}
+
+// Those without room have a say before any of them becomes invalid.
+void CopyOut::give_up_if_refused(bool Share::*has_no_room,
+                                 StoreSpace::Need need) {
+  for (Share& share : shares_) {
+    if (!(share.*has_no_room)) continue;
+    if (share.exceptions->space().no_room(count_of(share.missing), need) ==
+        StoreSpace::Outcome::refuse) {
+      throw std::system_error(Errc::store_full, share.exceptions->cow().name());
+    }
+  }
 }
 
 // The bytes that at least one share needs, ascending and coalesced.
@@ -161,6 +184,7 @@ void CopyOut::copy_piece(ByteRange piece) {
       copy_piece_to(share, piece, buffer.bytes(), is_read);
     } catch (const std::exception& error) {
       share.failure = error.what();
+      share.has_no_storage = errno_of(error) == ENOSPC;
     }
   }
 }
@@ -183,6 +207,7 @@ void CopyOut::copy_piece_to(const Share& share, ByteRange piece,
 }
 
 void CopyOut::hand_in() {
+  give_up_if_refused(&Share::has_no_storage, StoreSpace::Need::storage);
   for (Share& share : shares_) {
     if (!share.failure.empty()) continue;
     uint64_t last = share.place->reservation().new_chunks.back().end() - 1;

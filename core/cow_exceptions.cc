@@ -15,12 +15,14 @@ CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
       store_(std::move(store)),
       timer_(timer),
       events_(events),
+      space_(*cow_, *store_, timer, events),
       invalid_settled_(is_marked_invalid),
       state_(is_marked_invalid ? SnapshotState::invalid
                                : SnapshotState::active),
       table_(std::move(table)),
       owner_(std::move(owner)) {
   if (is_marked_invalid) reason_ = "Snapshot is marked invalid";
+  space_.set_policy(owner_.name, owner_.space);
 }
 
 CowExceptions::~CowExceptions() { timer_.forget(*this); }
@@ -41,6 +43,7 @@ CommitTimer::Clock::duration CowExceptions::commit_interval() const {
 }
 
 void CowExceptions::set_owner(Owner owner) {
+  space_.set_policy(owner.name, std::move(owner.space));
   MutexLock lock(owner_mutex_);
   owner_ = std::move(owner);
 }
@@ -85,14 +88,25 @@ ExceptionTable::Stretch CowExceptions::stretch_at(uint64_t chunk,
   return table_.find(chunk, limit);
 }
 
+bool CowExceptions::make_room(uint64_t count) {
+  space_.make_room(count);
+  return store_->has_room(count);
+}
+
 std::optional<CowExceptions::Place> CowExceptions::reserve(uint64_t count) {
+  space_.make_room(count);
   auto reservation = store_->reserve(count);
   if (!reservation) return std::nullopt;
-  return Place(this, std::move(*reservation));
+  Place place(this, std::move(*reservation));
+  space_.note_usage();
+  return place;
 }
 
 void CowExceptions::Place::hand_in(std::vector<ExceptionRun> runs) noexcept {
   CowExceptions& owner = *std::exchange(owner_, nullptr);
+  uint64_t count = 0;
+  for (const ExceptionRun& run : runs) count += run.count;
+  owner.space_.found_room(count);
   owner.store_->hand_in(reservation_, std::move(runs));
   try {
     if (owner.store_->has_uncommitted()) {
@@ -169,9 +183,13 @@ void CowExceptions::invalidate(const std::string& reason) {
   }
   invalid_settled_ = true;
   events_.on_event({EventKind::invalid, owner_name(), text});
+  space_.wake();
 }
 
-void CowExceptions::store_is_full() {
+void CowExceptions::store_is_full(uint64_t count, StoreSpace::Need need) {
+  const bool is_refused =
+      space_.no_room(count, need) == StoreSpace::Outcome::refuse;
+  if (is_refused && type() != StoreType::persistent_overflow) return;
   const std::string reason = "Unable to allocate exception: the store is full";
   if (type() != StoreType::persistent_overflow) {
     invalidate(reason);
@@ -184,6 +202,21 @@ void CowExceptions::store_is_full() {
   }
   set_reason(reason);
   events_.on_event({EventKind::overflow, owner_name(), reason});
+  space_.wake();
+}
+
+bool CowExceptions::clear_overflow() {
+  if (state() != SnapshotState::overflowed) return true;
+  if (!make_room(1)) return false;
+  {
+    WriterLock lock(table_mutex_);
+    if (state() != SnapshotState::overflowed) return true;
+    state_ = SnapshotState::active;
+  }
+  set_reason("");
+  events_.on_event(
+      {EventKind::resume, owner_name(), "has room again, and is written to"});
+  return true;
 }
 
 }  // namespace snapfs

@@ -21,6 +21,7 @@
 #include "core/exception_table.h"
 #include "core/mutex.h"
 #include "core/range_lock.h"
+#include "core/store_space.h"
 #include "core/table.h"
 
 namespace snapfs {
@@ -41,6 +42,7 @@ class CowExceptions : private Committable {
     std::string name;  // of the device, for events
     StoreType type = StoreType::persistent;
     std::chrono::milliseconds commit_interval{5000};
+    SpacePolicy space{};
   };
 
   CowExceptions(std::shared_ptr<BlockDevice> cow,
@@ -128,9 +130,15 @@ class CowExceptions : private Committable {
     Reservation reservation_;
   };
 
-  // Nothing: there is no room.
+  // Nothing: there is no room, though the device was extended if the table
+  // says so.
   std::optional<Place> reserve(uint64_t count);
   bool has_room(uint64_t count) const { return store_->has_room(count); }
+  // The same, if the device can be extended meanwhile.
+  bool make_room(uint64_t count);
+
+  // What the table says about it; see StoreSpace.
+  StoreSpace& space() { return space_; }
 
   // From now on reads of these chunks go to the COW. False: invalid meanwhile,
   // or for want of memory: the same record would be made again, and a store
@@ -154,9 +162,19 @@ class CowExceptions : private Committable {
   // until it has been recorded.
   void invalidate(const std::string& reason) EXCLUDES(invalidate_mutex_);
 
-  // No room for a write to the snapshot: overflows or invalidates, as the type
-  // says.
-  void store_is_full() EXCLUDES(invalidate_mutex_);
+  // No room for a write to the snapshot that needs `count` chunks: throws
+  // NoRoomYet if it is to wait; otherwise, overflows or invalidates, as the
+  // type says, or leaves a snapshot that must not become invalid as it is.
+  void store_is_full(uint64_t count = 1,
+                     StoreSpace::Need need = StoreSpace::Need::chunks)
+      EXCLUDES(invalidate_mutex_);
+
+  // An overflowed snapshot whose device has room again is active. False: it
+  // still has none.
+  bool clear_overflow() EXCLUDES(table_mutex_, reason_mutex_);
+
+  // Those who wait for room try again.
+  void wake_waiting() noexcept { space_.wake(); }
 
  private:
   bool try_publish(const std::vector<ExceptionRun>& runs)
@@ -172,6 +190,7 @@ class CowExceptions : private Committable {
   const std::unique_ptr<ExceptionStore> store_;
   CommitTimer& timer_;
   EventSink& events_;
+  StoreSpace space_;
 
   RangeLock copying_;
 

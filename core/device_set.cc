@@ -148,14 +148,22 @@ void DeviceSet::resume(const std::string& name) {
 
 void DeviceSet::resume_live(Member& member) {
   const std::string& name = member.device->name();
-  if (member.device->state() != DeviceState::suspended) return;
-  if (Member* destination = waiting_for(name)) {
+  const bool is_suspended = member.device->state() == DeviceState::suspended;
+  Member* destination = is_suspended ? waiting_for(name) : nullptr;
+  if (destination != nullptr) {
     throw std::system_error(
         EINVAL, std::generic_category(),
         "Unable to resume snapshot source until handover completes: " +
             destination->device->name() + " waits for the store of " + name);
   }
-  thaw_all({&member});
+  const bool has_room =
+      !member.has_store() || member.snapshot->exceptions().clear_overflow();
+  if (is_suspended) return thaw_all({&member});
+  if (!has_room) {
+    throw std::system_error(
+        ENOSPC, std::generic_category(),
+        name + " has overflowed, and its COW device has no room yet");
+  }
 }
 
 void DeviceSet::resume_destination(Member& member) {
@@ -225,7 +233,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
                                table.discard_zeroes_cow, next.passdown.device,
                                table.store, source.origin_table_name,
                                source.cow_table_name}),
-         {name, table.store, table.commit_interval}});
+         {name, table.store, table.commit_interval, table.space}});
   }
   for (Family* family : families) family->gate().close();
   for (Family* family : families) family->gate().drain();
@@ -441,6 +449,13 @@ std::vector<std::shared_ptr<Device>> DeviceSet::devices() const {
   std::vector<std::shared_ptr<Device>> all;
   for (const auto& [name, device] : devices_) all.push_back(device);
   return all;
+}
+
+void DeviceSet::wake_waiting() noexcept {
+  MutexLock load_lock(load_mutex_);
+  for (const auto& [name, member] : members_) {
+    if (member.has_store()) member.snapshot->exceptions().wake_waiting();
+  }
 }
 
 void DeviceSet::flush_all() noexcept {

@@ -62,8 +62,9 @@ class DeviceSet {
   // waited for it are done on return.
   void suspend(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
-  // Makes the next table live, or lets a suspended device go on. Nothing to do
-  // is success.
+  // Makes the next table live, or lets a suspended device go on, and a snapshot
+  // that has overflowed be written again if there is room now (ENOSPC if it is
+  // live, and there is none). Nothing to do is success.
   void resume(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
   // Drops the next table, and those that were loaded with it and wait. What is
@@ -82,6 +83,9 @@ class DeviceSet {
 
   // All of them, ordered by name.
   std::vector<std::shared_ptr<Device>> devices() const EXCLUDES(mutex_);
+
+  // Writes that wait for room, in whatever store, try again.
+  void wake_waiting() noexcept EXCLUDES(load_mutex_);
 
   // Makes everything that has been written durable. Errors become events and
   // are reported again by the next flush of the device.

@@ -55,7 +55,8 @@ class ExceptionStore {
   virtual void hand_in(const Reservation& reservation,
                        std::vector<ExceptionRun> runs) noexcept = 0;
 
-  // The copy failed: nothing will be recorded, the chunks stay unused.
+  // The copy failed: nothing will be recorded. The chunks are free again if
+  // they were the last that were reserved; others stay unused.
   virtual void abandon(const Reservation& reservation) noexcept = 0;
 
   // Makes everything durable that had been handed in, and every write to the

@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -119,6 +120,25 @@ void FileDevice::flush() {
   while (fdatasync(fd_.get()) != 0) {
     if (errno != EINTR) throw_errno("cannot flush", name_);
   }
+}
+
+void FileDevice::grow(uint64_t bytes) {
+  if (is_block_) return BlockDevice::grow(bytes);
+  while (ftruncate(fd_.get(), to_off(bytes)) != 0) {
+    if (errno != EINTR) throw_errno("cannot extend", name_);
+  }
+}
+
+std::optional<BlockDevice::Backing> FileDevice::backing() const {
+  if (is_block_) return std::nullopt;
+  struct stat status;
+  struct statvfs filesystem;
+  if (fstat(fd_.get(), &status) != 0 || fstatvfs(fd_.get(), &filesystem) != 0) {
+    throw_errno("cannot examine", name_);
+  }
+  // st_blocks counts 512 bytes whatever the filesystem's blocks are.
+  return Backing{static_cast<uint64_t>(status.st_blocks) * 512,
+                 uint64_t{filesystem.f_bavail} * filesystem.f_frsize};
 }
 
 void FileDevice::zero(ByteRange range) {

@@ -32,6 +32,8 @@ class FileDevice : public BlockDevice {
   void write_durable(uint64_t offset, std::span<const std::byte> from) override;
   void zero(ByteRange range) override;
   void flush() override;
+  void grow(uint64_t bytes) override;
+  std::optional<Backing> backing() const override;
   Extent extent_at(uint64_t offset) override;
 
   // For questions that are not transfers: locks, identity. Stays owned here.

@@ -187,7 +187,7 @@ std::optional<Reservation> PersistentStore::reserve(uint64_t count) {
   if (!new_chunks) return std::nullopt;
   uint64_t ticket = first_ticket_ + pending_.size();
   uint64_t new_end = new_chunks->back().end();
-  pending_.push_back({Pending::State::copying, count, new_end, {}});
+  pending_.push_back({Pending::State::copying, count, next_free_, new_end, {}});
   slots_ += count;
   next_free_ = layout_.skip_metadata(new_end);
   return Reservation{ticket, std::move(*new_chunks)};
@@ -246,8 +246,20 @@ void PersistentStore::finish(const Reservation& reservation,
     last_handed_in_ = std::max(last_handed_in_, reservation.ticket);
   } else {
     slots_ -= pending.count;
+    give_back_last();
   }
   changed_.notify_all();
+}
+
+// What was reserved last, and abandoned, is as if it had never been: writes
+// that are tried again and again use nothing up. What lies below others stays
+// unused as long as the store is loaded.
+void PersistentStore::give_back_last() {
+  while (!pending_.empty() &&
+         pending_.back().state == Pending::State::abandoned) {
+    next_free_ = pending_.back().new_begin;
+    pending_.pop_back();
+  }
 }
 
 bool PersistentStore::is_complete_through(uint64_t ticket) const {

@@ -76,8 +76,9 @@ class PersistentStore : public ExceptionStore {
   struct Pending {
     enum class State { copying, handed_in, abandoned };
     State state = State::copying;
-    uint64_t count = 0;    // records it will need at most
-    uint64_t new_end = 0;  // behind the last of its chunks
+    uint64_t count = 0;      // records it will need at most
+    uint64_t new_begin = 0;  // the first of its chunks
+    uint64_t new_end = 0;    // behind the last of its chunks
     std::vector<ExceptionRun> runs;
   };
 
@@ -94,6 +95,7 @@ class PersistentStore : public ExceptionStore {
       REQUIRES(mutex_);
   void finish(const Reservation& reservation, Pending::State state,
               std::vector<ExceptionRun> runs) EXCLUDES(mutex_);
+  void give_back_last() REQUIRES(mutex_);
   bool is_complete_through(uint64_t ticket) const REQUIRES(mutex_);
   uint64_t ticket_of(uint64_t new_chunk) const REQUIRES(mutex_);
   Group take_complete() REQUIRES(mutex_);

@@ -82,18 +82,18 @@ void Snapshot::read(uint64_t offset, std::span<std::byte> into) {
 }
 
 void Snapshot::write(uint64_t offset, std::span<const std::byte> from) {
-  put(Payload(offset, from), WhenFull::fail);
+  put(Payload(offset, from), IfFull::fail);
 }
 
 void Snapshot::zero(ByteRange range) {
   store().require_writable();
   uint64_t piece = std::max(kPieceBytes, exceptions_->chunk_size().bytes());
   for_each_piece(range, piece, [&](ByteRange part) {
-    put(Payload::zeroes(part), WhenFull::fail);
+    put(Payload::zeroes(part), IfFull::fail);
   });
 }
 
-void Snapshot::put(const Payload& payload, WhenFull when_full) {
+void Snapshot::put(const Payload& payload, IfFull if_full) {
   store().require_writable();
   bool all_excepted = true;
   std::vector<Piece> pieces = look_up(payload.range(), nullptr);
@@ -101,7 +101,7 @@ void Snapshot::put(const Payload& payload, WhenFull when_full) {
   if (all_excepted) {
     put_excepted(pieces, payload);
   } else {
-    put_fresh(payload, when_full);
+    put_fresh(payload, if_full);
   }
 }
 
@@ -114,7 +114,7 @@ void Snapshot::put_excepted(const std::vector<Piece>& pieces,
 }
 
 // At least one chunk has no exception yet, unless somebody has been quicker.
-void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
+void Snapshot::put_fresh(const Payload& payload, IfFull if_full) {
   const ChunkSize chunk_size = exceptions_->chunk_size();
   auto hold = exceptions_->lock_chunks(chunk_size.cover(payload.range()));
   std::vector<Piece> pieces = look_up(payload.range(), nullptr);
@@ -129,7 +129,7 @@ void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
   }
   if (count == 0) return;
   auto place = exceptions_->reserve(count);
-  if (!place) refuse_for_space(when_full);
+  if (!place) refuse_for_space(if_full, count, StoreSpace::Need::chunks);
 
   std::vector<ExceptionRun> runs = pair_up(missing, place->reservation());
   try {
@@ -137,7 +137,9 @@ void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
   } catch (const std::exception& error) {
     place.reset();
     // A sparse COW on a full filesystem is a full store.
-    if (errno_of(error) == ENOSPC) refuse_for_space(when_full);
+    if (errno_of(error) == ENOSPC) {
+      refuse_for_space(if_full, count, StoreSpace::Need::storage);
+    }
     exceptions_->invalidate(std::string("Error reading/writing: ") +
                             error.what());
     throw;
@@ -146,11 +148,12 @@ void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
   if (!exceptions_->publish(runs)) exceptions_->require_readable();
 }
 
-void Snapshot::refuse_for_space(WhenFull when_full) {
-  if (when_full == WhenFull::unsupported) {
+void Snapshot::refuse_for_space(IfFull if_full, uint64_t count,
+                                StoreSpace::Need need) {
+  if (if_full == IfFull::unsupported) {
     throw std::system_error(Errc::unsupported, "discard without room");
   }
-  exceptions_->store_is_full();
+  exceptions_->store_is_full(count, need);
   throw std::system_error(Errc::store_full, exceptions_->cow().name());
 }
 
@@ -237,7 +240,7 @@ void Snapshot::discard(ByteRange range) {
   refuse_discard_without_room(range);
   for_each_piece(range, step, [&](ByteRange part) {
     for (const Piece& piece : pieces_to_zero(part)) {
-      put(Payload::zeroes(piece.range), WhenFull::unsupported);
+      put(Payload::zeroes(piece.range), IfFull::unsupported);
     }
   });
 }
@@ -252,8 +255,8 @@ void Snapshot::refuse_discard_without_room(ByteRange range) {
       if (!piece.excepted) needed += chunk_size.cover(piece.range).count;
     }
   });
-  if (needed != 0 && !exceptions_->has_room(needed)) {
-    refuse_for_space(WhenFull::unsupported);
+  if (needed != 0 && !exceptions_->make_room(needed)) {
+    refuse_for_space(IfFull::unsupported, needed, StoreSpace::Need::chunks);
   }
 }
 
@@ -357,6 +360,9 @@ std::string Snapshot::details() const {
   add("chunk_sectors", std::to_string(exceptions_->chunk_size().sectors()));
   add("exceptions", std::to_string(exceptions_->exception_count()));
   add("memory_bytes", std::to_string(exceptions_->memory_bytes()));
+  if (exceptions_->state() != SnapshotState::invalid) {
+    text += exceptions_->space().details();
+  }
   std::string reason = exceptions_->reason();
   if (!reason.empty()) add("reason", "\"" + reason + "\"");
   return text;

@@ -56,7 +56,7 @@ class Snapshot : public Target {
 
   // What a write that finds no room does: fail as dm does, with the state
   // changed; or be refused (a discard), with nothing changed.
-  enum class WhenFull { fail, unsupported };
+  enum class IfFull { fail, unsupported };
   struct Piece;
 
   // Throws Errc::handed_over if the store is not here.
@@ -67,10 +67,11 @@ class Snapshot : public Target {
   std::vector<Piece> look_up(ByteRange range,
                              std::optional<ReadTracker::Ticket>* ticket) const;
 
-  void put(const Payload& payload, WhenFull when_full);
+  void put(const Payload& payload, IfFull if_full);
   void put_excepted(const std::vector<Piece>& pieces, const Payload& payload);
-  void put_fresh(const Payload& payload, WhenFull when_full);
-  [[noreturn]] void refuse_for_space(WhenFull when_full);
+  void put_fresh(const Payload& payload, IfFull if_full);
+  [[noreturn]] void refuse_for_space(IfFull if_full, uint64_t count,
+                                     StoreSpace::Need need);
   void fill(const ExceptionRun& run, const Payload& payload);
   void fill_partial_chunk(uint64_t old_chunk, uint64_t new_chunk,
                           const Payload& payload);

@@ -340,6 +340,7 @@ void TableLoad::prepare_snapshot(Item& item) {
   item.cow =
       set_.opener_.open_cow(table.cow, item.cow_is_writable, table.cow_place);
   check_cow(item);
+  check_growable(item, *item.cow.device);
   check_stale(item);
   prepare_store(item);
 }
@@ -368,7 +369,8 @@ void TableLoad::prepare_handover(Item& item, const DeviceSet::Member& source) {
                          source.origin_table_name,
                      EINVAL);
   }
-  const CowExceptions& exceptions = source.snapshot->exceptions();
+  CowExceptions& exceptions = source.snapshot->exceptions();
+  check_growable(item, exceptions.cow());
   const uint64_t chunk_sectors = exceptions.chunk_size().sectors();
   if (table.chunk_sectors != 0 && table.chunk_sectors != chunk_sectors) {
     throw TableError(table.chunk_place,
@@ -453,6 +455,16 @@ void TableLoad::check_cow(const Item& item) {
                          "not be recorded on it",
                      EIO);
   }
+}
+
+void TableLoad::check_growable(const Item& item, const BlockDevice& cow) const {
+  const SnapshotTable& table = as_snapshot(item.table);
+  if (!table.space.when_full.grow || cow.backing()) return;
+  throw TableError(table.when_full_place,
+                   table.cow.path +
+                       " is not a regular file, so `when_full: grow` cannot "
+                       "extend it",
+                   EINVAL);
 }
 
 // Does a table that waits for nothing but to be resumed name this COW device?
@@ -657,7 +669,8 @@ std::shared_ptr<Target> TableLoad::make_target(Item& item) {
   auto exceptions = std::make_unique<CowExceptions>(
       item.cow.device, std::move(item.store), std::move(item.exceptions),
       item.is_invalid,
-      CowExceptions::Owner{item.table.name, table.store, table.commit_interval},
+      CowExceptions::Owner{item.table.name, table.store, table.commit_interval,
+                           table.space},
       set_.timer_, set_.events_);
   return std::make_shared<Snapshot>(
       item.family, std::move(exceptions),
@@ -692,6 +705,12 @@ void TableLoad::go_live() {
                                                              : nullptr);
   }
 
+  std::vector<CowExceptions*> stores;
+  for (const auto& [name, member] : ready.members) {
+    if (member.snapshot != nullptr)
+      stores.push_back(&member.snapshot->exceptions());
+  }
+
   // Every origin stands still before the first snapshot is taken.
   const std::vector<Family*> families = families_of_snapshots();
   for (Family* family : families) family->gate().close();
@@ -717,6 +736,9 @@ void TableLoad::go_live() {
     set_.devices_.merge(ready.devices);
   }
   for (const Event& event : ready.events) set_.events_.on_event(event);
+  for (CowExceptions* store : stores) {
+    if (store->state() != SnapshotState::invalid) store->space().note_usage();
+  }
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (replacements[i] != nullptr) replace_origin(items_[i], replacements[i]);
   }

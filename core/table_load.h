@@ -103,6 +103,7 @@ class TableLoad {
       REQUIRES(set_.load_mutex_);
   std::shared_ptr<Family> make_family(const OpenedDevice& origin)
       REQUIRES(set_.load_mutex_);
+  void check_growable(const Item& item, const BlockDevice& cow) const;
   void check_cow(const Item& item) REQUIRES(set_.load_mutex_);
   bool is_loaded_on(const DeviceSet::Member& member, const DeviceId& cow)
       REQUIRES(set_.load_mutex_);

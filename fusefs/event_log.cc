@@ -45,10 +45,13 @@ bool is_error(EventKind kind) {
     case EventKind::handover:
     case EventKind::resume:
     case EventKind::remove:
+    case EventKind::usage:
+    case EventKind::grow:
       return false;
     case EventKind::refuse:
     case EventKind::invalid:
     case EventKind::overflow:
+    case EventKind::full:
     case EventKind::error:
       return true;
   }

@@ -87,6 +87,7 @@ std::vector<Table> read_spec_file(const std::string& name,
     if (std::holds_alternative<OriginTable>(table.target))
       fail(table.place, "a snapshot-origin cannot wait, as *.next.yaml does");
     table.waits = true;
+    table.was_live = false;
   }
   return tables;
 }

@@ -65,6 +65,7 @@ std::string read_device_name(const Field& field, const Word& word) {
 void read_notes(const MapReader& map, Table& table) {
   const Field* waits = map.find("waits");
   table.waits = waits != nullptr && waits->boolean();
+  table.was_live = waits != nullptr && !table.waits;
   if (const Field* from = map.find("handover_from")) {
     table.handed_over_from = read_device_name(*from, from->word());
     if (table.handed_over_from == table.name)

@@ -9,9 +9,8 @@
 // loaded        no    -               live (resume)
 // waiting       no    -               live (its source is handed over)
 // live          yes   carried out     suspended (suspend)
-// suspended     yes   park            live (resume, handover under its own
-// name),
-//                                     handed over (to another name)
+// suspended     yes   park            live (resume, handover to itself),
+//                                     handed over (handover to another name)
 // handed over   yes   EIO             removed
 // removed       no    EIO             -
 // In the states live and suspended a next table may be loaded or waiting too.

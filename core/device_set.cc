@@ -141,7 +141,7 @@ void DeviceSet::resume(const std::string& name) {
     loaded = member.next->table;
   }
   // It was only checked when it was loaded; now it is taken.
-  loaded->activate = Activate::now;
+  loaded->was_live = true;
   loaded->waits = false;
   load({*std::move(loaded)});
 }
@@ -479,8 +479,10 @@ void DeviceSet::set_keeper(TableKeeper* keeper) {
   if (keeper_ != nullptr) keeper_->keep(kept());
 }
 
+// Nothing if nobody wants to know.
 KeptDevices DeviceSet::kept() {
   KeptDevices result;
+  if (keeper_ == nullptr) return result;
   for (const auto& [name, member] : members_) {
     Device& device = *member.device;
     MutexLock lock(device.mutex_);
@@ -525,6 +527,7 @@ void DeviceSet::expect_handovers(const std::set<std::string>& suspended,
 
 void DeviceSet::expect_handover(const std::set<std::string>& group,
                                 KeptDevices& kept) {
+  if (keeper_ == nullptr) return;
   for (const std::string& name : group) {
     KeptDevice& mine = kept.at(name);
     const std::string source = mine.source;
@@ -539,6 +542,7 @@ void DeviceSet::expect_handover(const std::set<std::string>& group,
 }
 
 void DeviceSet::expect_removal(const Member& member, KeptDevices& kept) {
+  if (keeper_ == nullptr) return;
   const std::string& name = member.device->name();
   if (member.next) {
     for (const std::string& each : *member.next->group) {

@@ -163,7 +163,8 @@ class DeviceSet {
                         KeptDevices& kept) REQUIRES(load_mutex_);
   void expect_handover(const std::set<std::string>& group, KeptDevices& kept)
       REQUIRES(load_mutex_);
-  static void expect_removal(const Member& member, KeptDevices& kept);
+  void expect_removal(const Member& member, KeptDevices& kept)
+      REQUIRES(load_mutex_);
   void keep_dropped(const std::string& name) REQUIRES(load_mutex_);
   WriteCount write_count(const DeviceId& origin) REQUIRES(load_mutex_);
 

@@ -26,6 +26,16 @@ void for_each_piece(ByteRange range, uint64_t piece_bytes,
   }
 }
 
+// As YAML has it between double quotes.
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
 }  // namespace
 
 Snapshot::Snapshot(std::shared_ptr<Family> family,
@@ -358,14 +368,42 @@ std::string Snapshot::details() const {
   add("store", to_string(options_.type));
   if (exceptions_ == nullptr) return text;
   add("chunk_sectors", std::to_string(exceptions_->chunk_size().sectors()));
-  add("exceptions", std::to_string(exceptions_->exception_count()));
-  add("memory_bytes", std::to_string(exceptions_->memory_bytes()));
   if (exceptions_->state() != SnapshotState::invalid) {
-    text += exceptions_->space().details();
+    if (auto left = exceptions_->space().time_until_full()) {
+      add("cow_full_in_seconds", std::to_string(left->count()));
+    }
   }
   std::string reason = exceptions_->reason();
-  if (!reason.empty()) add("reason", "\"" + reason + "\"");
+  if (!reason.empty()) add("reason", quoted(reason));
   return text;
+}
+
+std::vector<Measure> Snapshot::measures() const {
+  ReaderLock lock(handover_mutex_);
+  const bool has_store = exceptions_ != nullptr;
+  const SnapshotState state =
+      has_store ? exceptions_->state() : SnapshotState::invalid;
+  const StoreUsage usage = has_store ? exceptions_->usage() : StoreUsage{};
+  return {
+      {"exceptions", "Exceptions of the snapshot",
+       has_store ? exceptions_->exception_count() : 0},
+      {"memory_bytes", "Memory that holds the exceptions",
+       has_store ? exceptions_->memory_bytes() : 0},
+      {"cow_used_bytes", "What is used of the COW device",
+       usage.allocated << kSectorShift},
+      {"cow_total_bytes", "Size of the COW device",
+       usage.total << kSectorShift},
+      {"cow_metadata_bytes", "What the records use of the COW device",
+       usage.metadata << kSectorShift},
+      {"cow_used_percent", "How full the COW device is",
+       has_store ? exceptions_->space().used_percent() : 0},
+      {"waiting_for_room", "Requests that wait for room on the COW device",
+       has_store ? exceptions_->space().waiting_count() : 0},
+      {"invalid", "1 if the content of the snapshot is lost",
+       state == SnapshotState::invalid},
+      {"overflowed", "1 if the COW is full, and writes fail",
+       state == SnapshotState::overflowed},
+  };
 }
 
 }  // namespace snapfs

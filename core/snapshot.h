@@ -46,6 +46,7 @@ class Snapshot : public Target {
   std::string status_line() const override;
   std::string table_line() const override;
   std::string details() const override;
+  std::vector<Measure> measures() const override;
 
   // REQUIRES: it has some, as every member of a family has.
   CowExceptions& exceptions() const { return *exceptions_; }

@@ -2,8 +2,6 @@
 #include "core/store_space.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <exception>
 #include <utility>
 
@@ -38,12 +36,6 @@ std::string in_words(std::chrono::seconds time) {
   return std::to_string(seconds / 86400) + " d";
 }
 
-std::string with_two_digits(double percent) {
-  std::array<char, 32> text;
-  std::snprintf(text.data(), text.size(), "%.2f", percent);
-  return text.data();
-}
-
 uint64_t free_sectors(const StoreUsage& usage) {
   return usage.total > usage.allocated ? usage.total - usage.allocated : 0;
 }
@@ -52,15 +44,17 @@ milliseconds look_interval(StoreSpace::Need need) {
   return need == StoreSpace::Need::chunks ? kLookForChunks : kLookForStorage;
 }
 
-}  // namespace
-
-double used_percent(const StoreUsage& usage) {
+// 100 only if nothing is free.
+unsigned percent_of(const StoreUsage& usage) {
   if (usage.total <= usage.metadata) return 100;
   const uint64_t used =
       std::clamp(usage.allocated, usage.metadata, usage.total) - usage.metadata;
-  return 100.0 * static_cast<double>(used) /
-         static_cast<double>(usage.total - usage.metadata);
+  return static_cast<unsigned>(
+      100.0 * static_cast<double>(used) /
+      static_cast<double>(usage.total - usage.metadata));
 }
+
+}  // namespace
 
 StoreSpace::StoreSpace(BlockDevice& cow, ExceptionStore& store,
                        CommitTimer& timer, EventSink& events)
@@ -282,7 +276,7 @@ StoreUsage StoreSpace::with_all_room(StoreUsage usage) const {
 }
 
 void StoreSpace::note_thresholds(const StoreUsage& usage) {
-  const double percent = used_percent(usage);
+  const unsigned percent = percent_of(usage);
   unsigned reached = 0;
   for (unsigned threshold : policy_.thresholds) {
     if (percent >= threshold) reached = threshold;
@@ -297,21 +291,16 @@ void StoreSpace::note_thresholds(const StoreUsage& usage) {
   tell(EventKind::usage, text);
 }
 
-std::string StoreSpace::details() const {
-  StoreUsage usage = store_.usage();
+unsigned StoreSpace::used_percent() const {
+  const StoreUsage usage = store_.usage();
   MutexLock lock(mutex_);
-  usage = with_all_room(usage);
-  std::string text =
-      "used_percent: " + with_two_digits(used_percent(usage)) + "\n";
-  const auto left = rate_.time_until(free_sectors(usage), Clock::now());
-  if (left) {
-    text += "full_in_seconds: " + std::to_string(left->count()) + "\n";
-  }
-  const std::size_t waiting = gate_->parked_count();
-  if (waiting != 0) {
-    text += "waiting_for_room: " + std::to_string(waiting) + "\n";
-  }
-  return text;
+  return percent_of(with_all_room(usage));
+}
+
+std::optional<std::chrono::seconds> StoreSpace::time_until_full() const {
+  const StoreUsage usage = store_.usage();
+  MutexLock lock(mutex_);
+  return rate_.time_until(free_sectors(with_all_room(usage)), Clock::now());
 }
 
 }  // namespace snapfs

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,8 +71,12 @@ class StoreSpace : private Committable {
   // Those who wait try again: the snapshot has changed.
   void wake() noexcept EXCLUDES(mutex_);
 
-  // Further lines for the status file.
-  std::string details() const EXCLUDES(mutex_);
+  // As lvm counts: 0 when only metadata is in use, 100 when everything is that
+  // the device may become.
+  unsigned used_percent() const EXCLUDES(mutex_);
+  // If it goes on as in the last minute; nothing if nothing was used lately.
+  std::optional<std::chrono::seconds> time_until_full() const EXCLUDES(mutex_);
+  std::size_t waiting_count() const { return gate_->parked_count(); }
 
  private:
   void commit_pending() noexcept override { look_for_room(); }
@@ -122,8 +127,5 @@ class StoreSpace : private Committable {
   uint64_t total_ GUARDED_BY(mutex_) = 0;  // sectors, as last seen
   unsigned told_ GUARDED_BY(mutex_) = 0;   // the threshold last told, percent
 };
-
-// As lvm counts: 0 when only metadata is in use, 100 when everything is.
-double used_percent(const StoreUsage& usage);
 
 }  // namespace snapfs

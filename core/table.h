@@ -129,6 +129,9 @@ struct Table {
   // Only wait: what takes no store over goes live when it is resumed, and `now`
   // is `on_freeze`. Snapshots only.
   bool waits = false;
+  // It was live when it was kept: if it takes no store over it goes live at
+  // once, also with `manual`.
+  bool was_live = false;
   FileAttributes attributes;
   std::variant<OriginTable, SnapshotTable> target;
 

@@ -333,8 +333,9 @@ void TableLoad::prepare_snapshot(Item& item) {
     prepare_handover(item, set_.members_.at(source));
     return;
   }
-  if (item.table.activate == Activate::manual || item.table.waits)
-    item.fate = Item::Fate::loaded;
+  const bool is_manual =
+      item.table.activate == Activate::manual && !item.table.was_live;
+  if (is_manual || item.table.waits) item.fate = Item::Fate::loaded;
   // A read-only snapshot of an origin that is written here still takes copies.
   item.cow_is_writable = !table.read_only || item.origin_is_written;
   item.cow =

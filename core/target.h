@@ -9,11 +9,19 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/block_device.h"
 #include "core/chunk.h"
 
 namespace snapfs {
+
+// An amount of this moment, for monitoring.
+struct Measure {
+  const char* key;   // words with '_' between, the unit last
+  const char* help;  // one line
+  uint64_t value;
+};
 
 class Target {
  public:
@@ -52,8 +60,12 @@ class Target {
   virtual std::string status_line() const = 0;
   virtual std::string table_line() const = 0;
 
-  // Further lines for the status file, "key: value" each ended by a newline.
+  // Further lines for the status file, "key: value" in YAML, each ended by a
+  // newline.
   virtual std::string details() const = 0;
+
+  // The numbers that go with them. Every target of a kind has the same keys.
+  virtual std::vector<Measure> measures() const { return {}; }
 };
 
 }  // namespace snapfs

@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <sstream>
+#include <string_view>
 
 #include "config/table_reader.h"
 #include "core/error.h"
@@ -195,14 +196,19 @@ bool remove_device(const MountedDevice& device) {
   return act(device, [&] { return unlink_file(device.table()); });
 }
 
+// At the beginning of the file. 0 or an errno.
+int write_word(int fd, const std::string& word) {
+  ssize_t count = 0;
+  do {
+    count = ::pwrite(fd, word.data(), word.size(), 0);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? errno : 0;
+}
+
 // The write returns when it has been done.
 int write_state(const MountedDevice& device, const std::string& word) {
   const UniqueFd file = open_file(device.control("state"), O_WRONLY);
-  ssize_t count = 0;
-  do {
-    count = ::write(file.get(), word.data(), word.size());
-  } while (count < 0 && errno == EINTR);
-  return count < 0 ? errno : 0;
+  return write_word(file.get(), word);
 }
 
 // Does the same to each device that is named; goes on after an error.
@@ -314,6 +320,35 @@ int run_clear(const std::vector<std::string>& arguments) {
 
 int run_remove(const std::vector<std::string>& arguments) {
   return run_for_each(arguments, remove_device);
+}
+
+// One open file: it reads as what came of its own write.
+int run_reload(const std::vector<std::string>& arguments) {
+  Words words = parse_words(arguments, "m:");
+  if (words.rest.size() > 1)
+    throw UsageError("one argument too many: " + words.rest[1]);
+  if (!words.rest.empty()) words.directory = words.rest[0];
+  const std::string path =
+      find_mount_point(words.directory) + "/.control/reload";
+  const UniqueFd file = open_file(path, O_RDWR);
+  const int error = write_word(file.get(), "reload");
+  std::string text;
+  read_pieces(file.get(), path, [&](const char* piece, std::size_t size) {
+    text.append(piece, size);
+  });
+  std::istringstream lines(text);
+  constexpr std::string_view kError = "error: ";
+  bool is_explained = error == 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(kError)) {
+      is_explained = true;
+      log_placed_error(line.substr(kError.size()));
+    } else {
+      print(line + "\n");
+    }
+  }
+  if (!is_explained) throw_errno(error, "write", path);
+  return error == 0 ? kExitOk : kExitSystemError;
 }
 
 int run_events(const std::vector<std::string>& arguments) {

@@ -23,6 +23,7 @@ int run_resume(const std::vector<std::string>& arguments);
 int run_clear(const std::vector<std::string>& arguments);
 int run_abort(const std::vector<std::string>& arguments);
 int run_remove(const std::vector<std::string>& arguments);
+int run_reload(const std::vector<std::string>& arguments);
 int run_events(const std::vector<std::string>& arguments);
 
 }  // namespace snapfs

@@ -7,6 +7,7 @@
 
 #include "fusefs/file_users.h"
 #include "fusefs/log.h"
+#include "fusefs/saved_tables.h"
 #include "fusefs/signals.h"
 
 namespace snapfs {
@@ -42,10 +43,19 @@ Daemon::~Daemon() {
 
 void Daemon::start() {
   Spec spec = read_spec(options_.spec);
-  load(std::move(spec.tables));
+  drop_replaced(spec, host_, events_);
+  load(spec);
+  if (options_.save && !options_.read_only) writer_.emplace(spec);
+  reload_.emplace(devices_, host_, events_, spec);
   make_filesystem(spec.base_dir);
   mount(spec.path);
   note_mount();
+}
+
+// What waits waits for what is live.
+void Daemon::load(const Spec& spec) {
+  load(spec.tables);
+  for (std::vector<Table>& group : waiting_groups(spec)) load(std::move(group));
 }
 
 void Daemon::load(std::vector<Table> tables) {
@@ -64,6 +74,8 @@ void Daemon::make_filesystem(const std::string& base_dir) {
   options.base_dir = base_dir;
   options.mount_point = mount_point_;
   options.write_back = write_back_;
+  // A read-only mount loads no tables.
+  if (!options_.read_only) options.spec_reload = &*reload_;
   filesystem_.emplace(devices_, events_, std::move(options));
 }
 
@@ -125,13 +137,34 @@ Termination::Actions Daemon::termination_actions() {
   };
 }
 
+// A SPEC that cannot be written is no reason not to serve what it says.
+void Daemon::begin_to_save() {
+  if (!writer_) return;
+  reload_->set_writer(&*writer_);
+  try {
+    devices_.set_keeper(&*writer_);
+  } catch (const std::exception& error) {
+    events_.on_event({EventKind::error, "",
+                      std::string("tables cannot be saved: ") + error.what()});
+  }
+}
+
+void Daemon::reload() {
+  if (options_.read_only) {
+    log_message(Severity::warning,
+                "SIGHUP ignored: a read-only mount loads no tables");
+    return;
+  }
+  filesystem_->reload();
+}
+
 void Daemon::serve() {
+  begin_to_save();
   Termination termination(termination_actions());
   {
     const SignalThread signals([&](int signal) {
       if (signal == SIGHUP) {
-        log_message(Severity::warning,
-                    "SIGHUP ignored: SPEC cannot be read again while mounted");
+        reload();
       } else {
         termination.asked(signal);
       }

@@ -17,6 +17,8 @@
 #include "fusefs/mount_options.h"
 #include "fusefs/mount_record.h"
 #include "fusefs/session.h"
+#include "fusefs/spec_reload.h"
+#include "fusefs/spec_writer.h"
 #include "fusefs/termination.h"
 #include "fusefs/write_back.h"
 
@@ -46,7 +48,10 @@ class Daemon {
   void serve();
 
  private:
+  void load(const Spec& spec);
   void load(std::vector<Table> tables);
+  void begin_to_save();
+  void reload();
   void make_filesystem(const std::string& base_dir);
   void mount(const std::string& spec_path);
   void note_mount();
@@ -63,6 +68,9 @@ class Daemon {
   EventLog events_;
   HostDevices host_;
   CreatedFiles created_;
+  // Made when SPEC is read; used by the devices and the file system.
+  std::optional<SpecWriter> writer_;
+  std::optional<SpecReload> reload_;
   DeviceSet devices_;
   std::optional<Filesystem> filesystem_;
   std::optional<Session> session_;

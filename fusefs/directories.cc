@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "fusefs/directories.h"
 
+#include "fusefs/metrics.h"
+
 namespace snapfs {
 
 struct stat RootDirectory::attributes() const {
@@ -61,9 +63,13 @@ std::vector<DirectoryEntry> DeviceTexts::list() const {
 std::string status_text(Device& device) {
   std::shared_ptr<Target> target = device.live();
   if (target == nullptr) return device.name() + ": \n";
-  return device.name() + ": " + target->status_line() + "\n" +
-         target->details() + "waiting_requests: " +
-         std::to_string(device.admission().parked_count()) + "\n";
+  std::string text =
+      device.name() + ": " + target->status_line() + "\n" + target->details();
+  for (const Measure& measure : measures_of(device)) {
+    text +=
+        std::string(measure.key) + ": " + std::to_string(measure.value) + "\n";
+  }
+  return text;
 }
 
 }  // namespace snapfs

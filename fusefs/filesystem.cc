@@ -24,6 +24,8 @@ std::vector<std::string> Filesystem::open_devices() const {
   return tree_->open_devices();
 }
 
+void Filesystem::reload() { tree_->reload(); }
+
 void Filesystem::shut_down() { tree_->shut_down(); }
 
 }  // namespace snapfs

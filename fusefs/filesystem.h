@@ -17,6 +17,7 @@
 
 namespace snapfs {
 
+class SpecReload;
 class Tree;
 class WriteBackProcess;
 
@@ -31,6 +32,8 @@ class Filesystem {
     // Must live longer. Null: dirty shared mappings are not written back when a
     // device is suspended.
     WriteBackProcess* write_back = nullptr;
+    // Must live longer. Null: there is no SPEC to be read again.
+    SpecReload* spec_reload = nullptr;
   };
 
   Filesystem(DeviceSet& devices, EventLog& events, Options options);
@@ -50,6 +53,9 @@ class Filesystem {
 
   // Names of the devices whose files are open now.
   std::vector<std::string> open_devices() const;
+
+  // Has SPEC read again and its changes applied, some time after this returns.
+  void reload();
 
   // Ends waiting: parked requests and event readers are answered (EIO, end of
   // file) when this returns, and nothing parks any more. Call before leaving

@@ -124,6 +124,8 @@ struct OwnOption {
 constexpr OwnOption kOwn[] = {
     {"ro", [](const Option&, MountOptions& m) { m.read_only = true; }},
     {"rw", [](const Option&, MountOptions& m) { m.read_only = false; }},
+    {"save", [](const Option&, MountOptions& m) { m.save = true; }},
+    {"nosave", [](const Option&, MountOptions& m) { m.save = false; }},
     {"foreground", [](const Option&, MountOptions& m) { m.foreground = true; }},
     {"debug", [](const Option&, MountOptions& m) { m.debug = true; }},
     {"allow_other",

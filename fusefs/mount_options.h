@@ -28,6 +28,7 @@ struct MountOptions {
   bool sloppy = false;   // unknown -o options are ignored
   bool verbose = false;  // say what was mounted
   bool read_only = false;
+  bool save = false;  // keep the tables in SPEC
   // Number of a process or path of a namespace file to mount in.
   std::optional<std::string> mount_namespace;
   std::optional<uid_t> uid;  // owner of the tree; default: who mounts

@@ -143,7 +143,8 @@ std::string mount_help(FlagStyle style) {
          "  -h  print this help\n"
          "  -V  print the version\n"
          "\n"
-         "Options: ro, rw, allow_other, uid=USER, gid=GROUP, fsname=NAME,\n"
+         "Options: ro, rw, save, allow_other, uid=USER, gid=GROUP, "
+         "fsname=NAME,\n"
          "foreground, debug, max_threads=N (32), clone_fd, context=CONTEXT "
          "and\n"
          "the generic ones of mount(8). See mount.snapfs(8).\n";

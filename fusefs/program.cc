@@ -82,6 +82,8 @@ constexpr Subcommand kSubcommands[] = {
     {"abort", run_abort, "[-m DIR] DEVICE...",
      "answer EIO to what waits on suspended devices"},
     {"remove", run_remove, "[-m DIR] DEVICE...", "remove devices"},
+    {"reload", run_reload, "[[-m] DIR]",
+     "read SPEC again and apply its changes"},
     {"events", run_events, "[-m DIR]", "print events as they come"},
 };
 

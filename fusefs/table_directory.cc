@@ -164,6 +164,13 @@ void TableDirectory::finish() {
   settle(std::nullopt);
 }
 
+ReloadReport TableDirectory::reload() {
+  MutexLock lock(control_mutex_);
+  settle(std::nullopt);
+  return context_.options.spec_reload->run(
+      [this](const std::string& name) { catalog_.wait_for_release(name); });
+}
+
 // ---- Names
 
 std::optional<std::string> TableDirectory::live_text(

@@ -26,6 +26,7 @@
 #include "fusefs/exit_watch.h"
 #include "fusefs/node.h"
 #include "fusefs/scratch_node.h"
+#include "fusefs/spec_reload.h"
 #include "fusefs/table_loader.h"
 #include "fusefs/table_node.h"
 #include "fusefs/tree_context.h"
@@ -53,6 +54,10 @@ class TableDirectory : public Node {
   int give_up(TableNode& node, const std::string& text,
               const std::string& reason) EXCLUDES(control_mutex_, names_mutex_);
   int check(const TableNode& node, const std::string& text) const;
+
+  // Reads SPEC again and applies its changes.
+  // REQUIRES: Filesystem::Options::spec_reload is set.
+  ReloadReport reload() EXCLUDES(control_mutex_, names_mutex_);
 
   // Carries out the removals that still wait.
   void finish() EXCLUDES(control_mutex_, names_mutex_);

@@ -11,18 +11,21 @@
 
 #include "fusefs/control_job.h"
 #include "fusefs/directories.h"
+#include "fusefs/log.h"
+#include "fusefs/metrics.h"
+#include "fusefs/reload_node.h"
 #include "fusefs/state_node.h"
 #include "fusefs/text_node.h"
 
 namespace snapfs {
 namespace {
 
-std::shared_ptr<Node> make_control(TreeContext& context, DeviceCatalog& catalog,
-                                   DeviceSet& devices,
-                                   std::shared_ptr<Node> tables,
-                                   const std::shared_ptr<EventHub>& hub) {
+std::shared_ptr<Node> make_control(
+    TreeContext& context, DeviceCatalog& catalog, DeviceSet& devices,
+    const std::shared_ptr<TableDirectory>& tables,
+    const std::shared_ptr<EventHub>& hub) {
   std::map<std::string, std::shared_ptr<Node>> children;
-  children["tables"] = std::move(tables);
+  children["tables"] = tables;
   children["state"] = std::make_shared<DeviceTexts>(
       context, catalog, kStatesInode, &DeviceNode::state_inode,
       [&context, &devices](const std::shared_ptr<DeviceNode>& node) {
@@ -37,12 +40,38 @@ std::shared_ptr<Node> make_control(TreeContext& context, DeviceCatalog& catalog,
       });
   children["errors"] = std::make_shared<TextNode>(
       context, kErrorsInode, [&context] { return context.events.errors(); });
+  children["metrics"] = std::make_shared<TextNode>(
+      context, kMetricsInode,
+      [&devices] { return metrics_text(devices.devices()); });
   children["pid"] = std::make_shared<TextNode>(
       context, kPidInode, [] { return std::to_string(::getpid()) + "\n"; });
   children["events"] = std::make_shared<EventsNode>(context, hub);
+  if (context.options.spec_reload != nullptr) {
+    children["reload"] = std::make_shared<ReloadNode>(
+        context, [tables] { return tables->reload(); });
+  }
   children["log"] = std::make_shared<LogNode>(context);
   return std::make_shared<ControlDirectory>(context, std::move(children));
 }
+
+// Reads SPEC again, for nobody who waits for an answer.
+class ReloadJob final : public WorkItem {
+ public:
+  explicit ReloadJob(std::shared_ptr<TableDirectory> tables)
+      : tables_(std::move(tables)) {}
+
+  void run() noexcept override {
+    std::unique_ptr<ReloadJob> self(this);
+    try {
+      tables_->reload();
+    } catch (const std::exception& error) {
+      log_message(Severity::error, error.what());
+    }
+  }
+
+ private:
+  const std::shared_ptr<TableDirectory> tables_;
+};
 
 // Room for entries in the answer to READDIR.
 class DirectoryBuffer {
@@ -111,6 +140,12 @@ std::vector<std::string> Tree::open_devices() const {
     if (device->open_count() != 0) result.push_back(device->name());
   }
   return result;
+}
+
+void Tree::reload() {
+  if (context_.options.spec_reload == nullptr || context_.ending) return;
+  auto job = std::make_unique<ReloadJob>(tables_);
+  context_.control.submit(*job.release());
 }
 
 void Tree::shut_down() {

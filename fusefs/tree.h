@@ -31,6 +31,7 @@ class Tree {
   TreeContext& context() { return context_; }
   std::vector<std::string> open_devices() const;
   void shut_down();
+  void reload();
 
   std::shared_ptr<Handle> handle(const fuse_file_info& info) {
     return handles_.get(info.fh);

@@ -51,6 +51,8 @@ enum FixedInode : uint64_t {
   kEventsInode,
   kLogInode,
   kPidInode,
+  kReloadInode,
+  kMetricsInode,
 };
 
 }  // namespace snapfs

@@ -57,7 +57,7 @@ wait_until 30 grep -q ' grow snap ' mnt/.control/log
 wait_until 30 somebody_waits
 truncate -s 64M snap.cow
 wait $writer || fail "the writer"
-eq "$(waiting)" "" "requests that wait"
+eq "$(waiting)" 0 "requests that wait"
 eq "$(sha mnt/snap)" "$before" "the snapshot"
 umount fs
 e2fsck -fn "$loop" >e2fsck.log || fail "the file system is damaged"
@@ -79,7 +79,7 @@ killed=$!
 wait_until 10 somebody_waits
 kill -KILL $killed
 wait_until 10 gone $killed
-eq "$(waiting)" "" "requests of a killed process"
+eq "$(waiting)" 0 "requests of a killed process"
 
 "$TEST_IO" pwrite mnt/snap $((2 << 20)) 4096 >aborted &
 aborted=$!

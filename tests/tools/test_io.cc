@@ -29,6 +29,7 @@
 #include "core/unique_fd.h"
 #include "tests/support/disk_ops.h"
 #include "tests/support/pattern.h"
+#include "tests/tools/records.h"
 
 namespace snapfs::test {
 namespace {
@@ -53,6 +54,11 @@ test_io mmap-hold FILE OFFSET BYTES GENERATION   stamps through MAP_SHARED and
                                            keeps it mapped until stdin ends, then
                                            puts what is there to stdout
 test_io hold FILE                          keeps FILE open until stdin ends
+test_io record DIR FILE BLOCKS ORIGIN NAME...    writes to a mount until it is
+                                           dead; what it had synced is in FILE
+test_io check-records SNAP ORIGIN FILE     is that there?
+test_io kill-while-writing PID MICROSECONDS FILE TEXT   kills PID so long after
+                                           it began to write TEXT to FILE
 )";
 
 // The name of the errno where a test asks for it, else its number.
@@ -310,7 +316,10 @@ int run_command(const Arguments& args) {
       {"mmap-stamp", mmap_stamp_command},
       {"mmap-cat", mmap_cat_command},
       {"mmap-hold", mmap_hold_command},
-      {"hold", hold_command}};
+      {"hold", hold_command},
+      {"record", record_command},
+      {"check-records", check_records_command},
+      {"kill-while-writing", kill_while_writing_command}};
   auto command = args.empty() ? kCommands.end() : kCommands.find(args.front());
   if (command == kCommands.end()) {
     std::cerr << kUsage;

@@ -45,7 +45,7 @@ std::vector<std::string> examples_of_manual() {
 
 TEST(Examples, of_the_manual_are_tables) {
   std::vector<std::string> blocks = examples_of_manual();
-  ASSERT_EQ(blocks.size(), 5u);
+  ASSERT_EQ(blocks.size(), 6u);
   for (const std::string& block : blocks)
     EXPECT_NO_THROW(read_tables(block, {"snapfs-table.5", "/", "example"}))
         << block;
@@ -57,11 +57,11 @@ TEST(Examples, manual_names_every_key) {
   std::stringstream text;
   text << manual.rdbuf();
   for (const char* key :
-       {"name",       "target",   "length",          "read_only",  "mode",
-        "uid",        "gid",      "activate",        "device",     "origin",
-        "cow",        "path",     "create",          "size",       "store",
-        "chunk_size", "features", "commit_interval", "initialise", "stale",
-        "table"})
+       {"name",       "target",    "length",          "read_only",  "mode",
+        "uid",        "gid",       "activate",        "device",     "origin",
+        "cow",        "path",      "create",          "size",       "store",
+        "chunk_size", "features",  "commit_interval", "initialise", "stale",
+        "table",      "when_full", "thresholds"})
     EXPECT_NE(text.str().find(std::string(".It Cm ") + key + " :"),
               std::string::npos)
         << key;

@@ -81,10 +81,51 @@ TEST(SpecReader, a_directory_is_read_in_the_order_of_names) {
 TEST(SpecReader, a_directory_holds_other_files_too) {
   TempDir dir;
   dir.write_file("a.yaml", kOrigin);
-  for (const char* name : {"a.next.yaml", ".hidden.yaml", "b.yml", "README",
+  for (const char* name : {".a.next.yaml", ".hidden.yaml", "b.yml", "README",
                            "c.yaml~", "d.yaml.bak", ".yaml"})
     dir.write_file(name, "not: [a table");
   EXPECT_THAT(names_of(read_spec(dir.path())), ElementsAre("a"));
+}
+
+constexpr char kSnapshot[] = "target: snapshot\norigin: a\ncow: a.cow\n";
+
+TEST(SpecReader, next_tables_wait_beside_the_live_ones) {
+  TempDir dir;
+  dir.write_file("a.yaml", kOrigin);
+  dir.write_file("b.yaml", kSnapshot);
+  dir.write_file("b.next.yaml", kSnapshot + std::string("activate: now\n"));
+  dir.write_file("c.next.yaml", kSnapshot);
+  Spec spec = read_spec(dir.path());
+  EXPECT_THAT(names_of(spec), ElementsAre("a", "b"));
+  ASSERT_EQ(spec.waiting.size(), 2u);
+  EXPECT_EQ(spec.waiting[0].name, "b");
+  EXPECT_EQ(spec.waiting[1].name, "c");
+  for (const Table& table : spec.waiting) EXPECT_TRUE(table.waits);
+  for (const Table& table : spec.tables) EXPECT_FALSE(table.waits);
+  EXPECT_EQ(spec.files.size(), 4u);
+  EXPECT_EQ(spec.files.at("c.next.yaml"), kSnapshot);
+}
+
+TEST(SpecReader, next_tables_are_checked_as_all_others) {
+  TempDir dir;
+  dir.write_file("a.next.yaml", kOrigin);
+  EXPECT_EQ(error_of(dir, dir.path()),
+            "a.next.yaml:1:1: a snapshot-origin cannot wait, as *.next.yaml "
+            "does");
+  dir.write_file("a.next.yaml", kSnapshot);
+  dir.write_file("b.next.yaml", std::string("name: a\n") + kSnapshot);
+  EXPECT_EQ(error_of(dir, dir.path()),
+            "b.next.yaml:1:7: the name \"a\" is taken by a.next.yaml:1:1");
+}
+
+TEST(SpecReader, a_file_has_tables_that_wait_beside_live_ones_of_their_names) {
+  TempDir dir;
+  std::string text = "name: b\n" + std::string(kSnapshot);
+  Spec spec =
+      read_spec(dir.write_file("all.yaml", text + "---\nwaits: true\n" + text));
+  EXPECT_THAT(names_of(spec), ElementsAre("b"));
+  ASSERT_EQ(spec.waiting.size(), 1u);
+  EXPECT_EQ(spec.waiting[0].name, "b");
 }
 
 TEST(SpecReader, a_directory_without_tables_is_allowed) {

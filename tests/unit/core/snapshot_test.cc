@@ -1211,13 +1211,14 @@ TEST_F(SnapshotTest, allocated_sectors_are_what_the_cow_holds) {
   EXPECT_EQ(target("s")->allocated_sectors(), 32u);
 }
 
-TEST_F(SnapshotTest, details_count_the_exceptions) {
+TEST_F(SnapshotTest, measures_count_the_exceptions) {
   add("s");
   write("s", 0, 16, kOwn);
   write("base", 100, 1, kNew);
 
-  EXPECT_NE(target("s")->details().find("exceptions: 3\n"), std::string::npos)
-      << target("s")->details();
+  const std::vector<Measure> measures = target("s")->measures();
+  EXPECT_STREQ("exceptions", measures.front().key);
+  EXPECT_EQ(3u, measures.front().value);
 }
 
 }  // namespace

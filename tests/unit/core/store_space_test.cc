@@ -9,6 +9,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -146,10 +147,13 @@ class StoreSpaceTest : public testing::Test {
   bool is_invalid(const std::string& name) {
     return status(name).ends_with(" Invalid");
   }
+  uint64_t measure(const std::string& name, const std::string& key) {
+    for (const Measure& each : target(name)->measures())
+      if (each.key == key) return each.value;
+    throw std::out_of_range(key);
+  }
   bool waits(const std::string& name, unsigned count) {
-    return target(name)->details().find(
-               "waiting_for_room: " + std::to_string(count) + "\n") !=
-           std::string::npos;
+    return measure(name, "waiting_for_room") == count;
   }
   std::string last_event(EventKind kind) {
     std::string text;
@@ -573,8 +577,7 @@ TEST_F(StoreSpaceTest, a_store_that_is_loaded_full_is_told) {
 TEST_F(StoreSpaceTest, status_tells_how_much_is_used) {
   add("snap", 8, {});
   write("base", 0);
-  EXPECT_NE(target("snap")->details().find("used_percent: 12.50\n"),
-            std::string::npos);
+  EXPECT_EQ(measure("snap", "cow_used_percent"), 12u);
 }
 
 // --- rate --------------------------------------------------------------------

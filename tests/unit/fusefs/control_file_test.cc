@@ -34,7 +34,7 @@ class ControlFile : public MountedTest {
 };
 
 TEST_F(ControlFile, directory_is_reached_by_name_and_lists_its_files) {
-  EXPECT_EQ("errors\nevents\nlog\npid\nstate\nstatus\ntables\n",
+  EXPECT_EQ("errors\nevents\nlog\nmetrics\npid\nstate\nstatus\ntables\n",
             shell(control(""), "LC_ALL=C ls -A1").output);
   EXPECT_EQ("base\nsnap\n", shell(control("status"), "ls -A1").output);
   EXPECT_EQ("base.yaml\nsnap.yaml\n",
@@ -79,7 +79,8 @@ TEST_F(ControlFile, texts_tell_about_the_device) {
 }
 
 TEST_F(ControlFile, read_only_files_refuse_writers) {
-  for (const char* name : {"pid", "errors", "events", "log", "status/snap"}) {
+  for (const char* name :
+       {"pid", "errors", "events", "log", "metrics", "status/snap"}) {
     EXPECT_EQ(EACCES, error_of(::open(control(name).c_str(), O_WRONLY)))
         << name;
   }

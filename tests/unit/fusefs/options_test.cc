@@ -27,6 +27,7 @@ std::string described(const MountCommand& command) {
   if (options.sloppy) out << " sloppy";
   if (options.verbose) out << " verbose";
   if (options.read_only) out << " ro";
+  if (options.save) out << " save";
   if (options.mount_namespace) out << " ns=" << *options.mount_namespace;
   if (options.uid) out << " uid=" << *options.uid;
   if (options.gid) out << " gid=" << *options.gid;
@@ -119,6 +120,8 @@ INSTANTIATE_TEST_SUITE_P(
     option_strings, CommandLine,
     testing::Values(
         Case{kFuse, {"s", "/m", "-o", "ro,rw"}, "s on /m"},
+        Case{kFuse, {"s", "/m", "-o", "save"}, "s on /m save"},
+        Case{kFuse, {"s", "/m", "-o", "save,nosave"}, "s on /m"},
         Case{kFuse, {"s", "/m", "-oro"}, "s on /m ro"},
         Case{kFuse,
              {"s", "/m", "-o", "ro", "-o", "allow_other"},

@@ -57,7 +57,9 @@ class BlockDevice {
   // the space back where the device can.
   virtual void zero(ByteRange range) = 0;
 
-  // Makes every write that had returned before the call durable.
+  // Makes every write that had returned before the call durable. An error is
+  // final for those writes; it is never ENOSPC, which a caller may hope to see
+  // the end of.
   virtual void flush() = 0;
 
   // Makes the device longer, with zeroes that take no space yet. Throws

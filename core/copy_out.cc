@@ -218,6 +218,9 @@ void CopyOut::hand_in() {
   for (Share& share : shares_) {
     if (share.failure.empty()) continue;
     share.place.reset();
+    if (share.exceptions->has_shrunk()) {
+      throw std::system_error(Errc::cow_shrunk, share.exceptions->cow().name());
+    }
     share.exceptions->invalidate("Error reading/writing: " + share.failure);
   }
 }
@@ -226,12 +229,25 @@ void CopyOut::commit() {
   for (const Volatile& each : volatile_) {
     try {
       each.exceptions->commit_through(each.new_chunk);
-    } catch (const std::exception&) {
+    } catch (const std::exception& error) {
       // That has made this snapshot invalid and said why. The write to the
       // origin goes on, as the kernel's does.
-      if (each.exceptions->state() != SnapshotState::invalid) throw;
+      if (each.exceptions->state() == SnapshotState::invalid) continue;
+      if (errno_of(error) != ENOSPC) throw;
+      give_up_without_storage(*each.exceptions, error.what());
     }
   }
+}
+
+// The records are handed in, and will be written some time; but the write to
+// the origin must not be before that.
+void CopyOut::give_up_without_storage(CowExceptions& exceptions,
+                                      const std::string& why) {
+  if (exceptions.space().no_room(0, StoreSpace::Need::storage) ==
+      StoreSpace::Outcome::refuse) {
+    throw std::system_error(Errc::store_full, exceptions.cow().name());
+  }
+  exceptions.invalidate("Error reading/writing: " + why);
 }
 
 void CopyOut::publish() {

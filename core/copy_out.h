@@ -58,6 +58,8 @@ class CopyOut {
                      std::span<std::byte> buffer, bool is_read);
   void hand_in();
   void commit();
+  static void give_up_without_storage(CowExceptions& exceptions,
+                                      const std::string& why);
   void publish();
   void wait_for_invalid_headers();
   std::vector<ByteRange> ranges_to_copy() const;

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "core/cow_exceptions.h"
 
+#include <cerrno>
 #include <new>
 
 #include "core/error.h"
 
 namespace snapfs {
+namespace {
+
+// An error of the store that may be over soon, and has lost nothing.
+bool is_passing(const std::exception& error) {
+  const auto* known = dynamic_cast<const std::system_error*>(&error);
+  return errno_of(error) == ENOSPC ||
+         (known != nullptr && known->code() == Errc::cow_shrunk);
+}
+
+}  // namespace
 
 CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
                              std::unique_ptr<ExceptionStore> store,
@@ -88,12 +99,31 @@ ExceptionTable::Stretch CowExceptions::stretch_at(uint64_t chunk,
   return table_.find(chunk, limit);
 }
 
+bool CowExceptions::has_shrunk() {
+  const StoreUsage now = usage();
+  const bool has_shrunk = now.total < now.allocated;
+  if (has_shrunk_.exchange(has_shrunk) == has_shrunk) return has_shrunk;
+  events_.on_event(
+      {has_shrunk ? EventKind::error : EventKind::grow, owner_name(),
+       cow_->name() + " has " + std::to_string(now.total) + " sectors, " +
+           std::to_string(now.allocated) + " are in use" +
+           (has_shrunk ? ": nothing new is written until it is as long again"
+                       : "")});
+  return has_shrunk;
+}
+
+void CowExceptions::require_full_length() {
+  if (has_shrunk()) throw std::system_error(Errc::cow_shrunk, cow_->name());
+}
+
 bool CowExceptions::make_room(uint64_t count) {
+  require_full_length();
   space_.make_room(count);
   return store_->has_room(count);
 }
 
 std::optional<CowExceptions::Place> CowExceptions::reserve(uint64_t count) {
+  require_full_length();
   space_.make_room(count);
   auto reservation = store_->reserve(count);
   if (!reservation) return std::nullopt;
@@ -143,6 +173,7 @@ void CowExceptions::invalidate_if_it_fails(const Commit& commit) {
   try {
     commit();
   } catch (const std::exception& error) {
+    if (is_passing(error)) throw;
     invalidate(std::string("Error reading/writing: ") + error.what());
     throw;
   }

@@ -131,11 +131,15 @@ class CowExceptions : private Committable {
   };
 
   // Nothing: there is no room, though the device was extended if the table
-  // says so.
+  // says so. Throws Errc::cow_shrunk.
   std::optional<Place> reserve(uint64_t count);
   bool has_room(uint64_t count) const { return store_->has_room(count); }
   // The same, if the device can be extended meanwhile.
   bool make_room(uint64_t count);
+
+  // The device is shorter than what is in use of it: what lies behind its end
+  // cannot be read, nothing is reserved or committed, and nothing is given up.
+  bool has_shrunk();
 
   // What the table says about it; see StoreSpace.
   StoreSpace& space() { return space_; }
@@ -150,8 +154,8 @@ class CowExceptions : private Committable {
     return store_->is_durable(new_chunk);
   }
 
-  // Makes everything durable; see ExceptionStore::commit(). A failure makes
-  // the snapshot invalid, and is thrown.
+  // Makes everything durable; see ExceptionStore::commit(). A failure that is
+  // final makes the snapshot invalid; each is thrown.
   void commit();
 
   // See ExceptionStore::commit_through(); a failure as with commit().
@@ -177,6 +181,7 @@ class CowExceptions : private Committable {
   void wake_waiting() noexcept { space_.wake(); }
 
  private:
+  void require_full_length();
   bool try_publish(const std::vector<ExceptionRun>& runs)
       EXCLUDES(table_mutex_);
   void commit_pending() noexcept override;
@@ -199,6 +204,7 @@ class CowExceptions : private Committable {
   Mutex invalidate_mutex_;
   std::atomic<bool> invalid_settled_{false};
   std::atomic<bool> unrecorded_{false};
+  std::atomic<bool> has_shrunk_{false};
 
   // Changes with table_mutex_ held for writing.
   std::atomic<SnapshotState> state_;

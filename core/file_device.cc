@@ -80,12 +80,21 @@ void FileDevice::read(uint64_t offset, std::span<std::byte> into) {
   }
 }
 
+// A file would be made longer by a write behind its end: one that was cut off
+// would not show what it has lost.
+void FileDevice::require_inside(ByteRange range) const {
+  if (range.end() <= size()) return;
+  fail(EIO, "unexpected end of", range.offset);
+}
+
 void FileDevice::write(uint64_t offset, std::span<const std::byte> from) {
+  require_inside({offset, from.size()});
   transfer_out(offset, from, 0);
 }
 
 void FileDevice::write_durable(uint64_t offset,
                                std::span<const std::byte> from) {
+  require_inside({offset, from.size()});
   if (has_durable_write_.load(std::memory_order_relaxed)) {
     try {
       transfer_out(offset, from, RWF_DSYNC);
@@ -118,7 +127,9 @@ void FileDevice::transfer_out(uint64_t offset, std::span<const std::byte> from,
 void FileDevice::flush() {
   // An interrupted fdatasync has promised nothing, so it is asked again.
   while (fdatasync(fd_.get()) != 0) {
-    if (errno != EINTR) throw_errno("cannot flush", name_);
+    if (errno == EINTR) continue;
+    // What found no space now is not kept for a second try.
+    throw_errno(errno == ENOSPC ? EIO : errno, "cannot flush", name_);
   }
 }
 
@@ -143,6 +154,7 @@ std::optional<BlockDevice::Backing> FileDevice::backing() const {
 
 void FileDevice::zero(ByteRange range) {
   if (range.empty()) return;
+  require_inside(range);
   // Filesystems zero any byte; block devices take whole blocks.
   uint64_t unit =
       is_block_ ? std::max<uint64_t>(kCachePage, logical_block_size_) : 1;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cerrno>
 #include <tuple>
 
 #include "core/error.h"
@@ -312,13 +313,16 @@ void PersistentStore::commit_through(uint64_t new_chunk) {
 // nothing.
 PersistentStore::Group PersistentStore::take_complete() {
   std::size_t complete = 0;
-  std::size_t run_count = 0;
+  std::size_t run_count = unwritten_.runs.size();
   while (complete < pending_.size() &&
          pending_[complete].state != Pending::State::copying) {
     run_count += pending_[complete++].runs.size();
   }
-  Group group{{}, durable_end_.load()};
+  Group group{{}, std::max(unwritten_.durable_end, durable_end_.load())};
   group.runs.reserve(run_count);
+  group.runs.insert(group.runs.end(), unwritten_.runs.begin(),
+                    unwritten_.runs.end());
+  unwritten_ = {};
   for (; complete != 0; --complete) {
     const Pending& pending = pending_.front();
     group.runs.insert(group.runs.end(), pending.runs.begin(),
@@ -330,15 +334,25 @@ PersistentStore::Group PersistentStore::take_complete() {
   return group;
 }
 
-// Lets go of the mutex while it writes.
+// A device that was cut off by mistake may be as long as before soon. Nothing
+// must be taken for written until then, nor given up.
+void PersistentStore::require_full_length() const {
+  if (cow_->size() >= layout_.chunk_size().start_of(next_free_)) return;
+  throw std::system_error(Errc::cow_shrunk, cow_->name());
+}
+
+// Lets go of the mutex while it writes. What it throws is not final, and its
+// records are those of the next commit; a final error is in broken_.
 void PersistentStore::lead_commit() {
-  const Group group = take_complete();
+  require_full_length();
+  Group group = take_complete();
   const uint64_t committed_end = first_ticket_;
   has_leader_ = true;
   const uint64_t number = ++commits_begun_;
 
   mutex_.unlock();
   std::exception_ptr failure;
+  bool is_final = true;
   try {
     if (group.runs.empty()) {
       cow_->flush();
@@ -346,13 +360,21 @@ void PersistentStore::lead_commit() {
       log_.append(group.runs);
     }
     durable_end_.store(group.durable_end);
-  } catch (...) {
+  } catch (const std::exception& error) {
     failure = std::current_exception();
+    // No space for a record below a sparse file: it can be written later, from
+    // the same place on.
+    is_final = errno_of(error) != ENOSPC;
   }
   mutex_.lock();
 
-  if (failure) broken_ = failure;
   has_leader_ = false;
+  if (failure && !is_final) {
+    unwritten_ = std::move(group);
+    changed_.notify_all();
+    std::rethrow_exception(failure);
+  }
+  if (failure) broken_ = failure;
   commits_done_ = number;
   committed_end_ = committed_end;
   changed_.notify_all();

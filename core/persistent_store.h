@@ -99,6 +99,7 @@ class PersistentStore : public ExceptionStore {
   bool is_complete_through(uint64_t ticket) const REQUIRES(mutex_);
   uint64_t ticket_of(uint64_t new_chunk) const REQUIRES(mutex_);
   Group take_complete() REQUIRES(mutex_);
+  void require_full_length() const REQUIRES(mutex_);
   void lead_commit() REQUIRES(mutex_);
 
   const std::shared_ptr<BlockDevice> cow_;
@@ -121,6 +122,9 @@ class PersistentStore : public ExceptionStore {
   uint64_t first_ticket_ GUARDED_BY(mutex_) = 1;
   uint64_t last_handed_in_ GUARDED_BY(mutex_) = 0;  // ticket
   uint64_t committed_end_ GUARDED_BY(mutex_) = 1;   // lower tickets are durable
+
+  // What a commit could not write for want of space.
+  Group unwritten_ GUARDED_BY(mutex_);
 
   bool has_leader_ GUARDED_BY(mutex_) = false;
   uint64_t commits_begun_ GUARDED_BY(mutex_) = 0;

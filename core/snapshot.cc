@@ -150,6 +150,7 @@ void Snapshot::put_fresh(const Payload& payload, IfFull if_full) {
     if (errno_of(error) == ENOSPC) {
       refuse_for_space(if_full, count, StoreSpace::Need::storage);
     }
+    if (exceptions_->has_shrunk()) throw;
     exceptions_->invalidate(std::string("Error reading/writing: ") +
                             error.what());
     throw;

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -578,6 +579,230 @@ TEST_F(StoreSpaceTest, status_tells_how_much_is_used) {
   add("snap", 8, {});
   write("base", 0);
   EXPECT_EQ(measure("snap", "cow_used_percent"), 12u);
+}
+
+// --- no space for records ----------------------------------------------------
+
+// Every write to the COW in turn finds its filesystem full, and those after it.
+class NoStorage : public StoreSpaceTest {
+ protected:
+  // Origin and snapshot writes, over the end of a metadata area, and flushes.
+  void work() {
+    for (uint64_t i = 0; i < 40; ++i) {
+      const uint64_t sector = 3 * i;
+      // Own chunks of one sector are excepted first, so that the origin's
+      // write finds a record to commit.
+      until_done([&] {
+        target("snap")->write(sector * kSectorBytes, stamped(sector, 1, kNew));
+      });
+      until_done([&] {
+        target("base")->write((sector + 1) * kSectorBytes,
+                              stamped(sector + 1, 1, kNew));
+      });
+      until_done([&] {
+        target("base")->write(sector * kSectorBytes, stamped(sector, 1, kNew));
+      });
+      if (i % 8 == 0) until_done([&] { target("snap")->flush(); });
+    }
+    until_done([&] { target("snap")->flush(); });
+  }
+
+  // A second try, after somebody has made room.
+  template <typename Call>
+  void until_done(const Call& call) {
+    try {
+      call();
+    } catch (const std::system_error& error) {
+      ++failures_;
+      EXPECT_FALSE(is_invalid("snap")) << error.what();
+      faults_["snap"]->heal();
+      EXPECT_NO_THROW(call());
+    }
+  }
+
+  void check() {
+    for (uint64_t i = 0; i < 40; ++i) {
+      ASSERT_TRUE(shows_sector("snap", 3 * i, kNew));
+      ASSERT_TRUE(shows_sector("snap", 3 * i + 1, kOld));
+      ASSERT_TRUE(shows_sector("base", 3 * i, kNew));
+      ASSERT_TRUE(shows_sector("base", 3 * i + 1, kNew));
+    }
+  }
+  bool shows_sector(const std::string& name, uint64_t sector,
+                    unsigned generation) {
+    std::vector<std::byte> data(kSectorBytes);
+    target(name)->read(sector * kSectorBytes, data);
+    return data == stamped(sector, 1, generation);
+  }
+
+  void run(WhenFull when_full) {
+    bool has_failed = true;
+    for (uint64_t skip = 0; has_failed; ++skip) {
+      SCOPED_TRACE("from write " + std::to_string(skip) + " on");
+      stamp_device(*origin_, {0, kOriginSectors * kSectorBytes}, kOld);
+      add_small_chunks(when_full);
+      const unsigned before = failures_;
+      faults_["snap"]->inject({.ops = kAnyWrite | kZero,
+                               .skip = skip,
+                               .error = ENOSPC,
+                               .for_ever = true});
+      work();
+      has_failed = failures_ != before;
+      faults_["snap"]->heal();
+      check();
+      // It is all on the COW.
+      Table table = *set_.find("snap")->live_table();
+      set_.remove("snap");
+      snapshot_of(table).cow.accept_stale = true;
+      set_.load({table});
+      check();
+      set_.remove("snap");
+      if (HasFailure()) return;
+    }
+    EXPECT_GT(failures_, 100u);
+  }
+
+  void add_small_chunks(WhenFull when_full) {
+    auto memory = std::make_shared<MemoryDevice>(400 * kSectorBytes, "cow");
+    faults_["snap"] = std::make_shared<FaultyDevice>(memory);
+    opener_.add("snap-cow", faults_["snap"]);
+    Table table =
+        snapshot_table("snap", "base", "snap-cow", StoreType::persistent, 1);
+    snapshot_of(table).commit_interval = hours(1);
+    snapshot_of(table).space.when_full = when_full;
+    set_.load({table});
+  }
+
+  unsigned failures_ = 0;
+};
+
+TEST_F(NoStorage, a_snapshot_that_refuses_loses_nothing) { run(refusing()); }
+
+TEST_F(NoStorage, a_snapshot_that_is_waited_for_loses_nothing) {
+  run(waiting(hours(1)));
+}
+
+// --- a device that shrinks ---------------------------------------------------
+
+// Can be cut off, and keeps what lies behind the cut.
+class CutDevice : public MemoryDevice {
+ public:
+  using MemoryDevice::MemoryDevice;
+  uint64_t size() const override {
+    return std::min<uint64_t>(cut_, MemoryDevice::size());
+  }
+  void read(uint64_t offset, std::span<std::byte> into) override {
+    require_inside(offset + into.size());
+    MemoryDevice::read(offset, into);
+  }
+  void write(uint64_t offset, std::span<const std::byte> from) override {
+    require_inside(offset + from.size());
+    MemoryDevice::write(offset, from);
+  }
+  void cut_at(uint64_t bytes) { cut_ = bytes; }
+
+ private:
+  void require_inside(uint64_t end) const {
+    if (end > size()) throw_errno(EIO, "behind the end of", name());
+  }
+  std::atomic<uint64_t> cut_{~uint64_t{0}};
+};
+
+class ShrinkingCow : public StoreSpaceTest {
+ protected:
+  explicit ShrinkingCow() {
+    opener_.add("snap-cow", cow_);
+    set_.load({table()});
+    for (uint64_t i = 0; i < 10; ++i) write("base", i);
+    write("snap", 20);  // not committed
+  }
+  Table table() { return table_of("snap", {}, StoreType::persistent); }
+
+  std::shared_ptr<CutDevice> cow_ =
+      std::make_shared<CutDevice>(chunks_to_bytes(100), "snap-cow");
+};
+
+TEST_F(ShrinkingCow, what_it_does_not_use_is_not_missed) {
+  cow_->cut_at(chunks_to_bytes(13));
+  EXPECT_EQ(error_of([&] { target("snap")->flush(); }), 0);
+  EXPECT_EQ(write_error("snap", 3), 0);
+  EXPECT_TRUE(shows("snap", 9, kOld));
+}
+
+TEST_F(ShrinkingCow, what_it_uses_is_not_given_up) {
+  cow_->cut_at(chunks_to_bytes(6));
+  EXPECT_EQ(write_error("base", 30), EIO);
+  EXPECT_EQ(write_error("base", 20), EIO);
+  EXPECT_EQ(write_error("snap", 31), EIO);
+  EXPECT_EQ(write_error("snap", 9), EIO);
+  EXPECT_EQ(error_of([&] { target("snap")->flush(); }), EIO);
+  EXPECT_EQ(error_of([&] { shows("snap", 9, kOld); }), EIO);
+  EXPECT_TRUE(shows("snap", 2, kOld));
+  EXPECT_TRUE(shows("base", 30, kOld));
+  EXPECT_FALSE(is_invalid("snap"));
+  EXPECT_EQ(events_.count(EventKind::error), 1u);
+  EXPECT_EQ(last_event(EventKind::error),
+            "snap: snap-cow has 48 sectors, 104 are in use: nothing new is "
+            "written until it is as long again");
+
+  cow_->cut_at(chunks_to_bytes(100));
+  EXPECT_EQ(write_error("base", 30), 0);
+  EXPECT_EQ(write_error("base", 20), 0);
+  EXPECT_EQ(error_of([&] { target("snap")->flush(); }), 0);
+  EXPECT_TRUE(shows("snap", 9, kOld));
+  EXPECT_TRUE(shows("snap", 20, kNew));
+  EXPECT_TRUE(shows("snap", 30, kOld));
+}
+
+TEST_F(ShrinkingCow, it_is_refused_when_it_is_loaded) {
+  set_.remove("snap");
+  cow_->cut_at(chunks_to_bytes(6));
+  try {
+    set_.load({table()});
+    FAIL() << "it was loaded";
+  } catch (const TableError& error) {
+    EXPECT_NE(error.message().find("lies beyond the end of the device"),
+              std::string::npos)
+        << error.message();
+  }
+  cow_->cut_at(chunks_to_bytes(100));
+  set_.load({table()});
+  EXPECT_TRUE(shows("snap", 9, kOld));
+}
+
+// --- the end of an area ------------------------------------------------------
+
+// 32 records fit into an area, but the last one is of use only if there is a
+// next area.
+TEST_F(StoreSpaceTest, a_cow_that_ends_behind_an_area_is_full_not_lost) {
+  for (StoreType type :
+       {StoreType::persistent, StoreType::persistent_overflow}) {
+    auto memory = std::make_shared<MemoryDevice>(34 * kSectorBytes, "cow");
+    opener_.add("edge-cow", memory);
+    Table table = snapshot_table("edge", "base", "edge-cow", type, 1);
+    snapshot_of(table).space.when_full = refusing();
+    set_.load({table});
+    uint64_t sector = 0;
+    auto save_one = [&] {
+      return error_of([&] {
+        target("base")->write(sector * kSectorBytes, stamped(sector, 1, kNew));
+      });
+    };
+    while (save_one() == 0) ++sector;
+
+    EXPECT_EQ(sector, 31u);
+    EXPECT_EQ(status("edge"), "0 2048 snapshot 33/34 2");
+    memory->set_size(35 * kSectorBytes);
+    EXPECT_EQ(save_one(), 0);
+    EXPECT_EQ(status("edge"), "0 2048 snapshot 35/35 3");
+    ++sector;
+    EXPECT_EQ(save_one(), EIO);
+    set_.remove("edge");
+    set_.load({table});
+    EXPECT_EQ(status("edge"), "0 2048 snapshot 35/35 3");
+    set_.remove("edge");
+    stamp_device(*origin_, {0, kOriginSectors * kSectorBytes}, kOld);
+  }
 }
 
 // --- rate --------------------------------------------------------------------

@@ -30,6 +30,10 @@ CopyOut::CopyOut(Family& family, ByteRange range, const Snapshot* except)
       origin_size_(family.origin().size()) {}
 
 void CopyOut::run() {
+  // An origin that was cut off: there is nothing to save, or to overwrite.
+  if (range_.end() > origin_size_) {
+    throw_errno(EIO, "behind the end of", family_.origin().name());
+  }
   find_missing();
   if (!shares_.empty()) {
     reserve();

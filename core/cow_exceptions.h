@@ -61,6 +61,11 @@ class CowExceptions : private Committable {
   // frozen.
   void set_owner(Owner owner) EXCLUDES(owner_mutex_);
 
+  // How long the origin was, in bytes, when chunks of this store were first
+  // copied from it. Changes only while no request is inside.
+  uint64_t origin_size() const { return origin_size_; }
+  void set_origin_size(uint64_t bytes) { origin_size_ = bytes; }
+
   // Why it is invalid or has overflowed; empty while active.
   std::string reason() const EXCLUDES(reason_mutex_);
 
@@ -193,6 +198,7 @@ class CowExceptions : private Committable {
 
   const std::shared_ptr<BlockDevice> cow_;
   const std::unique_ptr<ExceptionStore> store_;
+  uint64_t origin_size_ = 0;
   CommitTimer& timer_;
   EventSink& events_;
   StoreSpace space_;

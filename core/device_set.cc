@@ -237,6 +237,14 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
   }
   for (Family* family : families) family->gate().close();
   for (Family* family : families) family->gate().drain();
+  try {
+    for (const Step& step : steps) {
+      step.source->snapshot->prepare_length(step.target->next->length);
+    }
+  } catch (...) {
+    for (Family* family : families) family->gate().open();
+    throw;
+  }
   for (Step& step : steps) {
     hand_over(*step.source->snapshot, *step.snapshot, std::move(step.owner));
     step.source->family->replace(*step.source->snapshot, *step.snapshot);
@@ -442,6 +450,18 @@ std::shared_ptr<Device> DeviceSet::find(const std::string& name) const {
   MutexLock lock(mutex_);
   auto found = devices_.find(name);
   return found == devices_.end() ? nullptr : found->second;
+}
+
+bool DeviceSet::has_outgrown_table(const std::string& name) {
+  MutexLock load_lock(load_mutex_);
+  auto found = members_.find(name);
+  if (found == members_.end() || !found->second.is_origin()) return false;
+  const Device& device = *found->second.device;
+  const std::shared_ptr<const Table> table = device.live_table();
+  const std::shared_ptr<Target> live = device.live();
+  return table != nullptr && live != nullptr &&
+         !std::get<OriginTable>(table->target).length_sectors &&
+         found->second.family->origin().size() != live->size();
 }
 
 std::vector<std::shared_ptr<Device>> DeviceSet::devices() const {

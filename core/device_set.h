@@ -81,6 +81,10 @@ class DeviceSet {
   // Null if there is none of that name.
   std::shared_ptr<Device> find(const std::string& name) const EXCLUDES(mutex_);
 
+  // Is it an origin whose length is its device's, and that has another one now?
+  // Its table can be loaded again as it is.
+  bool has_outgrown_table(const std::string& name) EXCLUDES(load_mutex_);
+
   // All of them, ordered by name.
   std::vector<std::shared_ptr<Device>> devices() const EXCLUDES(mutex_);
 

@@ -2,6 +2,7 @@
 #include "core/snapshot.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <vector>
 
@@ -42,7 +43,31 @@ Snapshot::Snapshot(std::shared_ptr<Family> family,
                    std::unique_ptr<CowExceptions> exceptions, Options options)
     : family_(std::move(family)),
       options_(std::move(options)),
-      exceptions_(std::move(exceptions)) {}
+      exceptions_(std::move(exceptions)) {
+  if (exceptions_ != nullptr) {
+    exceptions_->set_origin_size(family_->origin().size());
+  }
+}
+
+void Snapshot::prepare_length(uint64_t length) {
+  const uint64_t old_end = exceptions_->origin_size();
+  const uint64_t new_end = family_->origin().size();
+  if (length <= old_end || new_end <= old_end ||
+      exceptions_->state() == SnapshotState::invalid) {
+    return;
+  }
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  const ChunkRange last = chunk_size.cover({old_end - 1, 1});
+  const ExceptionTable::Stretch stretch =
+      exceptions_->stretch_at(last.first, 1);
+  const ByteRange chunk = clip(chunk_size.bytes_of(last), new_end);
+  if (stretch.excepted && chunk.end() > old_end) {
+    copy_from_origin({old_end, chunk.end() - old_end},
+                     chunk_size.start_of(stretch.new_chunk) +
+                         chunk_size.offset_in_chunk(old_end));
+  }
+  exceptions_->set_origin_size(new_end);
+}
 
 CowExceptions& Snapshot::store() const {
   if (exceptions_ == nullptr) {
@@ -125,6 +150,9 @@ void Snapshot::put_excepted(const std::vector<Piece>& pieces,
 
 // At least one chunk has no exception yet, unless somebody has been quicker.
 void Snapshot::put_fresh(const Payload& payload, IfFull if_full) {
+  if (payload.range().end() > family_->origin().size()) {
+    throw_errno(EIO, "behind the end of", family_->origin().name());
+  }
   const ChunkSize chunk_size = exceptions_->chunk_size();
   auto hold = exceptions_->lock_chunks(chunk_size.cover(payload.range()));
   std::vector<Piece> pieces = look_up(payload.range(), nullptr);

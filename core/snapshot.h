@@ -48,6 +48,12 @@ class Snapshot : public Target {
   std::string details() const override;
   std::vector<Measure> measures() const override;
 
+  // The store goes to a table of `length` bytes. What that shows beyond the end
+  // that the origin had is the origin as it is now: also in a last, incomplete
+  // chunk that has an exception. Throws if that cannot be read or written.
+  // REQUIRES: the gates of the device and of the family are closed and drained.
+  void prepare_length(uint64_t length);
+
   // REQUIRES: it has some, as every member of a family has.
   CowExceptions& exceptions() const { return *exceptions_; }
 

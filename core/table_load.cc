@@ -192,6 +192,7 @@ void TableLoad::prepare_origin(Item& item) {
                          self->second.origin_table_name + "; remove it first",
                      EBUSY);
   }
+  if (item.fate == Item::Fate::replaces) check_length_kept(item, self->second);
   for (const auto& [name, member] : set_.members_) {
     if (name == item.table.name) continue;
     if (member.is_origin() && member.origin == item.origin_storage) {
@@ -224,6 +225,27 @@ void TableLoad::prepare_origin(Item& item) {
   }
   std::optional<Base> base = base_of_storage(item.origin_storage);
   item.family = base ? base->family : make_family(item.origin);
+}
+
+// What a live snapshot shows of its origin is not to be cut off.
+void TableLoad::check_length_kept(const Item& item,
+                                  const DeviceSet::Member& self) {
+  std::shared_ptr<Target> live = self.device->live();
+  if (live == nullptr || item.length >= live->size()) return;
+  for (const auto& [name, member] : set_.members_) {
+    if (!member.has_store() || member.origin != item.origin_storage ||
+        member.snapshot->size() <= item.length ||
+        member.snapshot->exceptions().state() == SnapshotState::invalid) {
+      continue;
+    }
+    throw TableError(
+        item.table.place,
+        item.table.name + " cannot be shortened to " +
+            std::to_string(item.length >> kSectorShift) +
+            " sectors: its snapshot " + name + " has " +
+            std::to_string(member.snapshot->size() >> kSectorShift),
+        EBUSY);
+  }
 }
 
 std::shared_ptr<Family> TableLoad::make_family(const OpenedDevice& origin) {

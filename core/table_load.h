@@ -95,6 +95,8 @@ class TableLoad {
   void replace_origin(Item& item, const std::shared_ptr<Target>& target)
       REQUIRES(set_.load_mutex_);
   void set_base(Item& item) REQUIRES(set_.load_mutex_);
+  void check_length_kept(const Item& item, const DeviceSet::Member& self)
+      REQUIRES(set_.load_mutex_);
   void prepare_origin(Item& item) REQUIRES(set_.load_mutex_);
   void prepare_snapshot(Item& item) REQUIRES(set_.load_mutex_);
   Base find_base(const Item& item) REQUIRES(set_.load_mutex_);

@@ -24,13 +24,6 @@ snapshot_table base "{path: cow, create: true, size: 4MiB}" "chunk_size: 4KiB" \
 : >records
 control=mnt/.control
 
-ended() {
-  case $(awk '$1 == "State:" { print $2 }' "/proc/$1/status" 2>/dev/null) in
-    '' | Z | X) ;;
-    *) return 1 ;;
-  esac
-}
-
 grown() { [ "$(stat -c %s "$1")" -gt "$2" ]; }
 
 # The live snapshot is in $live, the one that waits, if any, in $waiting.
@@ -137,7 +130,7 @@ for ((round = 1; round <= count; ++round)); do
       ;;
   esac
   wait "$recorder" || fail "round $round: the recorder"
-  wait_until 20 ended "$daemon"
+  wait_until 20 gone "$daemon"
   umount -l mnt
 done
 
@@ -148,6 +141,6 @@ read_states
 check_spec
 "$TEST_IO" check-records "mnt/$live" mnt/base records
 umount mnt
-wait_until 20 ended "$daemon"
+wait_until 20 gone "$daemon"
 echo "$count kills, $(grep -c '^done' records) acknowledged writes;" \
   "SPEC had both tables $both times, a waiting one $waited times"

@@ -66,7 +66,14 @@ wait_until() {
   done
 }
 
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# Also one that has ended, with all its threads, and that its parent has not
+# asked for yet.
+gone() {
+  [ ! -e "/proc/$1" ] || awk '
+    $1 == "State:" { state = $2 }
+    $1 == "Threads:" { threads = $2 }
+    END { exit !(state ~ /[ZX]/ && threads <= 1) }' "/proc/$1/status" 2>/dev/null
+}
 
 # --- devices ----------------------------------------------------------------
 

@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "core/device_set.h"
-#include "tests/support/memory_device.h"
 #include "tests/support/memory_opener.h"
 #include "tests/support/pattern.h"
 #include "tests/support/tables.h"
+#include "tests/support/yielding_device.h"
 
 namespace snapfs::test {
 namespace {
@@ -29,21 +29,6 @@ constexpr uint64_t kBlockSectors = 5;  // owned by one thread
 constexpr unsigned kThreads = 8;
 constexpr unsigned kSnapshots = 3;
 constexpr unsigned kDevices = kSnapshots + 1;  // the last is the origin
-
-// Gives other threads a chance in the middle of everything.
-class YieldingDevice : public MemoryDevice {
- public:
-  using MemoryDevice::MemoryDevice;
-  void read(uint64_t offset, std::span<std::byte> into) override {
-    std::this_thread::yield();
-    MemoryDevice::read(offset, into);
-  }
-  void write(uint64_t offset, std::span<const std::byte> from) override {
-    std::this_thread::yield();
-    MemoryDevice::write(offset, from);
-  }
-  void flush() override { std::this_thread::yield(); }
-};
 
 // What a sector was last stamped with: generation 1 is the beginning, then
 // every write of device d has a generation that is d modulo kDevices.

@@ -16,12 +16,12 @@
 
 #include "core/device_set.h"
 #include "core/error.h"
-#include "tests/support/memory_device.h"
 #include "tests/support/memory_opener.h"
 #include "tests/support/parked_thread.h"
 #include "tests/support/pattern.h"
 #include "tests/support/seed.h"
 #include "tests/support/tables.h"
+#include "tests/support/yielding_device.h"
 
 namespace snapfs::test {
 namespace {
@@ -31,21 +31,6 @@ constexpr uint64_t kBlockSectors = 5;  // owned by one thread
 constexpr unsigned kThreads = 3;       // on the origin, and on the snapshot
 constexpr unsigned kHandovers = 320;
 constexpr uint64_t kFirstGeneration = 1;
-
-// Gives other threads a chance in the middle of everything.
-class YieldingDevice : public MemoryDevice {
- public:
-  using MemoryDevice::MemoryDevice;
-  void read(uint64_t offset, std::span<std::byte> into) override {
-    std::this_thread::yield();
-    MemoryDevice::read(offset, into);
-  }
-  void write(uint64_t offset, std::span<const std::byte> from) override {
-    std::this_thread::yield();
-    MemoryDevice::write(offset, from);
-  }
-  void flush() override { std::this_thread::yield(); }
-};
 
 template <typename Condition>
 void wait_until(const Condition& condition) {

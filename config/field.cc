@@ -14,6 +14,7 @@ namespace {
 constexpr uint64_t kMaxBytes = std::numeric_limits<int64_t>::max();
 constexpr auto kMinDuration = std::chrono::milliseconds(1);
 constexpr auto kMaxDuration = std::chrono::hours(1);
+constexpr std::chrono::hours kMaxPatience{30 * 24};
 
 bool is_control(char c) {
   auto byte = static_cast<unsigned char>(c);
@@ -125,6 +126,23 @@ std::chrono::milliseconds Field::duration() const {
   if (!duration || *duration < kMinDuration || *duration > kMaxDuration)
     refuse(kExpected);
   return *duration;
+}
+
+std::chrono::milliseconds Field::patience() const {
+  constexpr char kExpected[] = "a time from 1ms to 30 days such as 10min";
+  auto duration = parse_duration(scalar(kExpected));
+  if (!duration || *duration < kMinDuration || *duration > kMaxPatience)
+    refuse(kExpected);
+  return *duration;
+}
+
+unsigned Field::percent() const {
+  constexpr char kExpected[] = "a number from 1 to 99, perhaps with %";
+  std::string_view digits = scalar(kExpected);
+  if (digits.ends_with('%')) digits.remove_suffix(1);
+  std::optional<uint64_t> number = parse_number(digits);
+  if (!number || *number < 1 || *number > 99) refuse(kExpected);
+  return static_cast<unsigned>(*number);
 }
 
 uint32_t Field::mode() const {

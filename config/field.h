@@ -40,8 +40,11 @@ class Field {
   // Only with a unit. Whole sectors; the range as above.
   uint64_t bytes() const;
   std::chrono::milliseconds duration() const;
-  uint32_t mode() const;  // octal permission bits
-  uint32_t id() const;    // a user's or group's number
+  // How long somebody is waited for, who may have to be fetched.
+  std::chrono::milliseconds patience() const;
+  unsigned percent() const;  // from 1 to 99
+  uint32_t mode() const;     // octal permission bits
+  uint32_t id() const;       // a user's or group's number
   // The index of the value in `choices`.
   std::size_t choice(std::span<const std::string_view> choices) const;
   std::vector<Word> words() const;  // of a list

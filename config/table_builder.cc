@@ -6,6 +6,7 @@
 #include "config/field.h"
 #include "config/messages.h"
 #include "config/paths.h"
+#include "config/space_policy.h"
 #include "config/table_keys.h"
 #include "config/table_line.h"
 #include "config/table_reader.h"
@@ -201,6 +202,12 @@ void read_common(const MapReader& map, SnapshotTable& table) {
   table.read_only = read_only != nullptr && read_only->boolean();
   if (const Field* field = map.find("commit_interval"))
     table.commit_interval = field->duration();
+  if (const Field* field = map.find("when_full")) {
+    table.space.when_full = read_when_full(*field);
+    table.when_full_place = field->place();
+  }
+  if (const Field* field = map.find("thresholds"))
+    table.space.thresholds = read_thresholds(*field);
   read_flag(map.find("initialise"), "force", table.cow.force_initialise);
   read_flag(map.find("stale"), "accept", table.cow.accept_stale);
 }

@@ -17,9 +17,9 @@ constexpr std::string_view kInLine[] = {"target",     "device", "origin",
 constexpr std::string_view kOnlyOrigin[] = {"device"};
 // Of a snapshot or a merge.
 constexpr std::string_view kNotOrigin[] = {
-    "origin",          "cow",        "store", "features", "chunk_size",
-    "commit_interval", "initialise", "stale", "waits",    "handover_from",
-    "handover_with"};
+    "origin",          "cow",        "store",     "features", "chunk_size",
+    "commit_interval", "initialise", "stale",     "waits",    "handover_from",
+    "handover_with",   "when_full",  "thresholds"};
 constexpr std::string_view kOnlySnapshot[] = {"wait"};
 constexpr std::string_view kOnlyMerge[] = {"merge_rate", "also_as", "force"};
 

@@ -11,14 +11,17 @@
 namespace snapfs {
 
 inline constexpr std::string_view kTableKeys[] = {
-    "name",          "target",          "device",   "origin",
-    "cow",           "store",           "features", "chunk_size",
-    "length",        "read_only",       "mode",     "uid",
-    "gid",           "initialise",      "stale",    "activate",
-    "table",         "commit_interval", "wait",     "merge_rate",
-    "also_as",       "force",           "waits",    "handover_from",
-    "handover_with",
+    "name",          "target",          "device",     "origin",
+    "cow",           "store",           "features",   "chunk_size",
+    "length",        "read_only",       "mode",       "uid",
+    "gid",           "initialise",      "stale",      "activate",
+    "table",         "commit_interval", "wait",       "merge_rate",
+    "also_as",       "force",           "waits",      "handover_from",
+    "handover_with", "when_full",       "thresholds",
 };
+
+inline constexpr std::string_view kWhenFullKeys[] = {"grow", "wait", "refuse"};
+inline constexpr std::string_view kGrowKeys[] = {"step", "max"};
 
 inline constexpr std::string_view kCowKeys[] = {"path", "create", "size",
                                                 "initialise", "stale"};

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -56,8 +57,23 @@ class BlockDevice {
   // the space back where the device can.
   virtual void zero(ByteRange range) = 0;
 
-  // Makes every write that had returned before the call durable.
+  // Makes every write that had returned before the call durable. An error is
+  // final for those writes; it is never ENOSPC, which a caller may hope to see
+  // the end of.
   virtual void flush() = 0;
+
+  // Makes the device longer, with zeroes that take no space yet. Throws
+  // Errc::unsupported where only others can do that. REQUIRES: a multiple of
+  // 512, not less than size().
+  virtual void grow(uint64_t bytes);
+
+  // Of a device that takes its space from a filesystem as it is written.
+  struct Backing {
+    uint64_t stored = 0;     // bytes that have their space
+    uint64_t available = 0;  // bytes that the filesystem still has
+  };
+  // Nothing: the device has its space, and cannot be made longer here.
+  virtual std::optional<Backing> backing() const { return std::nullopt; }
 
   // What is stored from `offset` on. May call a hole data, never data a hole.
   // REQUIRES: offset < size().

@@ -2,6 +2,7 @@
 #include "core/copy_out.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/error.h"
 #include "core/scratch_buffer.h"
@@ -29,6 +30,10 @@ CopyOut::CopyOut(Family& family, ByteRange range, const Snapshot* except)
       origin_size_(family.origin().size()) {}
 
 void CopyOut::run() {
+  // An origin that was cut off: there is nothing to save, or to overwrite.
+  if (range_.end() > origin_size_) {
+    throw_errno(EIO, "behind the end of", family_.origin().name());
+  }
   find_missing();
   if (!shares_.empty()) {
     reserve();
@@ -99,9 +104,19 @@ void CopyOut::find_missing(CowExceptions& exceptions, ChunkRange chunks) {
   if (last_volatile != 0) volatile_.push_back({&exceptions, last_volatile});
 }
 
+// In all or in none, if the write is not to go on without. What is abandoned
+// may be lost to the store, so nothing is reserved before all seem to have it.
 void CopyOut::reserve() {
   for (Share& share : shares_) {
+    share.is_full = !share.exceptions->make_room(count_of(share.missing));
+  }
+  give_up_if_refused(&Share::is_full, StoreSpace::Need::chunks);
+  for (Share& share : shares_) {
     share.place = share.exceptions->reserve(count_of(share.missing));
+    share.is_full = !share.place;
+  }
+  give_up_if_refused(&Share::is_full, StoreSpace::Need::chunks);
+  for (Share& share : shares_) {
     if (share.place) {
       share.runs = pair_up(share.missing, share.place->reservation());
     } else {
@@ -110,6 +125,18 @@ void CopyOut::reserve() {
     }
   }
   std::erase_if(shares_, [](const Share& share) { return !share.place; });
+}
+
+// Those without room have a say before any of them becomes invalid.
+void CopyOut::give_up_if_refused(bool Share::*has_no_room,
+                                 StoreSpace::Need need) {
+  for (Share& share : shares_) {
+    if (!(share.*has_no_room)) continue;
+    if (share.exceptions->space().no_room(count_of(share.missing), need) ==
+        StoreSpace::Outcome::refuse) {
+      throw std::system_error(Errc::store_full, share.exceptions->cow().name());
+    }
+  }
 }
 
 // The bytes that at least one share needs, ascending and coalesced.
@@ -161,6 +188,7 @@ void CopyOut::copy_piece(ByteRange piece) {
       copy_piece_to(share, piece, buffer.bytes(), is_read);
     } catch (const std::exception& error) {
       share.failure = error.what();
+      share.has_no_storage = errno_of(error) == ENOSPC;
     }
   }
 }
@@ -183,6 +211,7 @@ void CopyOut::copy_piece_to(const Share& share, ByteRange piece,
 }
 
 void CopyOut::hand_in() {
+  give_up_if_refused(&Share::has_no_storage, StoreSpace::Need::storage);
   for (Share& share : shares_) {
     if (!share.failure.empty()) continue;
     uint64_t last = share.place->reservation().new_chunks.back().end() - 1;
@@ -193,6 +222,9 @@ void CopyOut::hand_in() {
   for (Share& share : shares_) {
     if (share.failure.empty()) continue;
     share.place.reset();
+    if (share.exceptions->has_shrunk()) {
+      throw std::system_error(Errc::cow_shrunk, share.exceptions->cow().name());
+    }
     share.exceptions->invalidate("Error reading/writing: " + share.failure);
   }
 }
@@ -201,12 +233,25 @@ void CopyOut::commit() {
   for (const Volatile& each : volatile_) {
     try {
       each.exceptions->commit_through(each.new_chunk);
-    } catch (const std::exception&) {
+    } catch (const std::exception& error) {
       // That has made this snapshot invalid and said why. The write to the
       // origin goes on, as the kernel's does.
-      if (each.exceptions->state() != SnapshotState::invalid) throw;
+      if (each.exceptions->state() == SnapshotState::invalid) continue;
+      if (errno_of(error) != ENOSPC) throw;
+      give_up_without_storage(*each.exceptions, error.what());
     }
   }
+}
+
+// The records are handed in, and will be written some time; but the write to
+// the origin must not be before that.
+void CopyOut::give_up_without_storage(CowExceptions& exceptions,
+                                      const std::string& why) {
+  if (exceptions.space().no_room(0, StoreSpace::Need::storage) ==
+      StoreSpace::Outcome::refuse) {
+    throw std::system_error(Errc::store_full, exceptions.cow().name());
+  }
+  exceptions.invalidate("Error reading/writing: " + why);
 }
 
 void CopyOut::publish() {

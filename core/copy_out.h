@@ -30,6 +30,8 @@ class CopyOut {
   CopyOut& operator=(const CopyOut&) = delete;
 
   // Returns when each snapshot holds the range durably or is durably invalid.
+  // Throws if the write must not go on: NoRoomYet, if it is to wait for room in
+  // one of them, or Errc::store_full. Then nothing is reserved in any of them.
   void run();
 
  private:
@@ -38,21 +40,26 @@ class CopyOut {
     CowExceptions* exceptions = nullptr;
     RangeLock::Hold hold;
     std::vector<ChunkRange> missing;
+    bool is_full = false;
     std::optional<CowExceptions::Place> place;
     std::vector<ExceptionRun> runs;  // `missing`, with their new chunks
     std::string failure;             // why the copy failed; empty: it did not
+    bool has_no_storage = false;     // it failed for want of space
     bool is_handed_in = false;
   };
 
   void find_missing();
   void find_missing(CowExceptions& exceptions, ChunkRange chunks);
   void reserve();
+  void give_up_if_refused(bool Share::*has_no_room, StoreSpace::Need need);
   void copy();
   void copy_piece(ByteRange piece);
   void copy_piece_to(const Share& share, ByteRange piece,
                      std::span<std::byte> buffer, bool is_read);
   void hand_in();
   void commit();
+  static void give_up_without_storage(CowExceptions& exceptions,
+                                      const std::string& why);
   void publish();
   void wait_for_invalid_headers();
   std::vector<ByteRange> ranges_to_copy() const;

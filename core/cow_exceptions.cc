@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "core/cow_exceptions.h"
 
+#include <cerrno>
 #include <new>
 
 #include "core/error.h"
 
 namespace snapfs {
+namespace {
+
+// An error of the store that may be over soon, and has lost nothing.
+bool is_passing(const std::exception& error) {
+  const auto* known = dynamic_cast<const std::system_error*>(&error);
+  return errno_of(error) == ENOSPC ||
+         (known != nullptr && known->code() == Errc::cow_shrunk);
+}
+
+}  // namespace
 
 CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
                              std::unique_ptr<ExceptionStore> store,
@@ -15,12 +26,14 @@ CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
       store_(std::move(store)),
       timer_(timer),
       events_(events),
+      space_(*cow_, *store_, timer, events),
       invalid_settled_(is_marked_invalid),
       state_(is_marked_invalid ? SnapshotState::invalid
                                : SnapshotState::active),
       table_(std::move(table)),
       owner_(std::move(owner)) {
   if (is_marked_invalid) reason_ = "Snapshot is marked invalid";
+  space_.set_policy(owner_.name, owner_.space);
 }
 
 CowExceptions::~CowExceptions() { timer_.forget(*this); }
@@ -41,6 +54,7 @@ CommitTimer::Clock::duration CowExceptions::commit_interval() const {
 }
 
 void CowExceptions::set_owner(Owner owner) {
+  space_.set_policy(owner.name, std::move(owner.space));
   MutexLock lock(owner_mutex_);
   owner_ = std::move(owner);
 }
@@ -85,14 +99,44 @@ ExceptionTable::Stretch CowExceptions::stretch_at(uint64_t chunk,
   return table_.find(chunk, limit);
 }
 
+bool CowExceptions::has_shrunk() {
+  const StoreUsage now = usage();
+  const bool has_shrunk = now.total < now.allocated;
+  if (has_shrunk_.exchange(has_shrunk) == has_shrunk) return has_shrunk;
+  events_.on_event(
+      {has_shrunk ? EventKind::error : EventKind::grow, owner_name(),
+       cow_->name() + " has " + std::to_string(now.total) + " sectors, " +
+           std::to_string(now.allocated) + " are in use" +
+           (has_shrunk ? ": nothing new is written until it is as long again"
+                       : "")});
+  return has_shrunk;
+}
+
+void CowExceptions::require_full_length() {
+  if (has_shrunk()) throw std::system_error(Errc::cow_shrunk, cow_->name());
+}
+
+bool CowExceptions::make_room(uint64_t count) {
+  require_full_length();
+  space_.make_room(count);
+  return store_->has_room(count);
+}
+
 std::optional<CowExceptions::Place> CowExceptions::reserve(uint64_t count) {
+  require_full_length();
+  space_.make_room(count);
   auto reservation = store_->reserve(count);
   if (!reservation) return std::nullopt;
-  return Place(this, std::move(*reservation));
+  Place place(this, std::move(*reservation));
+  space_.note_usage();
+  return place;
 }
 
 void CowExceptions::Place::hand_in(std::vector<ExceptionRun> runs) noexcept {
   CowExceptions& owner = *std::exchange(owner_, nullptr);
+  uint64_t count = 0;
+  for (const ExceptionRun& run : runs) count += run.count;
+  owner.space_.found_room(count);
   owner.store_->hand_in(reservation_, std::move(runs));
   try {
     if (owner.store_->has_uncommitted()) {
@@ -129,6 +173,7 @@ void CowExceptions::invalidate_if_it_fails(const Commit& commit) {
   try {
     commit();
   } catch (const std::exception& error) {
+    if (is_passing(error)) throw;
     invalidate(std::string("Error reading/writing: ") + error.what());
     throw;
   }
@@ -195,9 +240,13 @@ void CowExceptions::invalidate(const std::string& reason) {
   }
   invalid_settled_ = true;
   events_.on_event({EventKind::invalid, owner_name(), text});
+  space_.wake();
 }
 
-void CowExceptions::store_is_full() {
+void CowExceptions::store_is_full(uint64_t count, StoreSpace::Need need) {
+  const bool is_refused =
+      space_.no_room(count, need) == StoreSpace::Outcome::refuse;
+  if (is_refused && type() != StoreType::persistent_overflow) return;
   const std::string reason = "Unable to allocate exception: the store is full";
   if (type() != StoreType::persistent_overflow) {
     invalidate(reason);
@@ -210,6 +259,21 @@ void CowExceptions::store_is_full() {
   }
   set_reason(reason);
   events_.on_event({EventKind::overflow, owner_name(), reason});
+  space_.wake();
+}
+
+bool CowExceptions::clear_overflow() {
+  if (state() != SnapshotState::overflowed) return true;
+  if (!make_room(1)) return false;
+  {
+    WriterLock lock(table_mutex_);
+    if (state() != SnapshotState::overflowed) return true;
+    state_ = SnapshotState::active;
+  }
+  set_reason("");
+  events_.on_event(
+      {EventKind::resume, owner_name(), "has room again, and is written to"});
+  return true;
 }
 
 }  // namespace snapfs

@@ -21,6 +21,7 @@
 #include "core/exception_table.h"
 #include "core/mutex.h"
 #include "core/range_lock.h"
+#include "core/store_space.h"
 #include "core/table.h"
 
 namespace snapfs {
@@ -41,6 +42,7 @@ class CowExceptions : private Committable {
     std::string name;  // of the device, for events
     StoreType type = StoreType::persistent;
     std::chrono::milliseconds commit_interval{5000};
+    SpacePolicy space{};
   };
 
   CowExceptions(std::shared_ptr<BlockDevice> cow,
@@ -58,6 +60,11 @@ class CowExceptions : private Committable {
   // The store goes to another table. REQUIRES: the one it belonged to is
   // frozen.
   void set_owner(Owner owner) EXCLUDES(owner_mutex_);
+
+  // How long the origin was, in bytes, when chunks of this store were first
+  // copied from it. Changes only while no request is inside.
+  uint64_t origin_size() const { return origin_size_; }
+  void set_origin_size(uint64_t bytes) { origin_size_ = bytes; }
 
   // Why it is invalid or has overflowed; empty while active.
   std::string reason() const EXCLUDES(reason_mutex_);
@@ -128,9 +135,19 @@ class CowExceptions : private Committable {
     Reservation reservation_;
   };
 
-  // Nothing: there is no room.
+  // Nothing: there is no room, though the device was extended if the table
+  // says so. Throws Errc::cow_shrunk.
   std::optional<Place> reserve(uint64_t count);
   bool has_room(uint64_t count) const { return store_->has_room(count); }
+  // The same, if the device can be extended meanwhile.
+  bool make_room(uint64_t count);
+
+  // The device is shorter than what is in use of it: what lies behind its end
+  // cannot be read, nothing is reserved or committed, and nothing is given up.
+  bool has_shrunk();
+
+  // What the table says about it; see StoreSpace.
+  StoreSpace& space() { return space_; }
 
   // From now on reads of these chunks go to the COW. False: invalid meanwhile,
   // or for want of memory: the same record would be made again, and a store
@@ -151,8 +168,8 @@ class CowExceptions : private Committable {
     return store_->is_durable(new_chunk);
   }
 
-  // Makes everything durable; see ExceptionStore::commit(). A failure makes
-  // the snapshot invalid, and is thrown.
+  // Makes everything durable; see ExceptionStore::commit(). A failure that is
+  // final makes the snapshot invalid; each is thrown.
   void commit();
 
   // See ExceptionStore::commit_through(); a failure as with commit().
@@ -176,11 +193,22 @@ class CowExceptions : private Committable {
   // until it has been recorded.
   void invalidate(const std::string& reason) EXCLUDES(invalidate_mutex_);
 
-  // No room for a write to the snapshot: overflows or invalidates, as the type
-  // says.
-  void store_is_full() EXCLUDES(invalidate_mutex_);
+  // No room for a write to the snapshot that needs `count` chunks: throws
+  // NoRoomYet if it is to wait; otherwise, overflows or invalidates, as the
+  // type says, or leaves a snapshot that must not become invalid as it is.
+  void store_is_full(uint64_t count = 1,
+                     StoreSpace::Need need = StoreSpace::Need::chunks)
+      EXCLUDES(invalidate_mutex_);
+
+  // An overflowed snapshot whose device has room again is active. False: it
+  // still has none.
+  bool clear_overflow() EXCLUDES(table_mutex_, reason_mutex_);
+
+  // Those who wait for room try again.
+  void wake_waiting() noexcept { space_.wake(); }
 
  private:
+  void require_full_length();
   bool try_publish(const std::vector<ExceptionRun>& runs)
       EXCLUDES(table_mutex_);
   void commit_pending() noexcept override;
@@ -192,8 +220,10 @@ class CowExceptions : private Committable {
 
   const std::shared_ptr<BlockDevice> cow_;
   const std::unique_ptr<ExceptionStore> store_;
+  uint64_t origin_size_ = 0;
   CommitTimer& timer_;
   EventSink& events_;
+  StoreSpace space_;
 
   RangeLock copying_;
 
@@ -202,6 +232,7 @@ class CowExceptions : private Committable {
   Mutex invalidate_mutex_;
   std::atomic<bool> invalid_settled_{false};
   std::atomic<bool> unrecorded_{false};
+  std::atomic<bool> has_shrunk_{false};
 
   // Changes with table_mutex_ held for writing.
   std::atomic<SnapshotState> state_;

@@ -172,18 +172,26 @@ void DeviceSet::resume(const std::string& name) {
 
 void DeviceSet::resume_live(Member& member) {
   const std::string& name = member.device->name();
-  if (member.device->state() != DeviceState::suspended) {
-    // A merge that failed goes on; what failed is still to be done.
-    if (member.is_merge()) merge_driver_.resume(member.merging->merger());
-    return;
+  const bool is_suspended = member.device->state() == DeviceState::suspended;
+  // A merge that failed goes on; what failed is still to be done.
+  if (!is_suspended && member.is_merge()) {
+    merge_driver_.resume(member.merging->merger());
   }
-  if (Member* destination = waiting_for(name)) {
+  Member* destination = is_suspended ? waiting_for(name) : nullptr;
+  if (destination != nullptr) {
     throw std::system_error(
         EINVAL, std::generic_category(),
         "Unable to resume snapshot source until handover completes: " +
             destination->device->name() + " waits for the store of " + name);
   }
-  thaw_all({&member});
+  const bool has_room = !member.is_snapshot() || !member.has_store() ||
+                        member.snapshot->exceptions().clear_overflow();
+  if (is_suspended) return thaw_all({&member});
+  if (!has_room) {
+    throw std::system_error(
+        ENOSPC, std::generic_category(),
+        name + " has overflowed, and its COW device has no room yet");
+  }
 }
 
 void DeviceSet::resume_destination(Member& member) {
@@ -245,7 +253,8 @@ DeviceSet::Step DeviceSet::make_step(Member& target) {
   const auto& table = std::get<SnapshotTable>(next.table.target);
   Member& source = member_of(next.source);
   Step step{&source, &target, {}, nullptr, nullptr};
-  step.owner = {target.device->name(), table.store, table.commit_interval};
+  step.owner = {target.device->name(), table.store, table.commit_interval,
+                table.space};
   if (table.merge) {
     step.merging = std::make_shared<MergingSnapshot>(
         source.family, next.passdown.device,
@@ -276,9 +285,19 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
       origins.insert(name);
     }
   }
-  freeze_all(origins);
+  const std::vector<Member*> frozen = freeze_all(origins);
   for (Family* family : families) family->gate().close();
   for (Family* family : families) family->gate().drain();
+  try {
+    for (const Step& step : steps) {
+      if (step.merging != nullptr) continue;
+      step.source->snapshot->prepare_length(step.target->next->length);
+    }
+  } catch (...) {
+    for (Family* family : families) family->gate().open();
+    thaw_all(frozen);
+    throw;
+  }
   for (Step& step : steps) {
     Snapshot& source = *step.source->snapshot;
     Family& family = *step.source->family;
@@ -512,11 +531,30 @@ std::shared_ptr<Device> DeviceSet::find(const std::string& name) const {
   return found == devices_.end() ? nullptr : found->second;
 }
 
+bool DeviceSet::has_outgrown_table(const std::string& name) {
+  MutexLock load_lock(load_mutex_);
+  auto found = members_.find(name);
+  if (found == members_.end() || !found->second.is_origin()) return false;
+  const Device& device = *found->second.device;
+  const std::shared_ptr<const Table> table = device.live_table();
+  const std::shared_ptr<Target> live = device.live();
+  return table != nullptr && live != nullptr &&
+         !std::get<OriginTable>(table->target).length_sectors &&
+         found->second.family->origin().size() != live->size();
+}
+
 std::vector<std::shared_ptr<Device>> DeviceSet::devices() const {
   MutexLock lock(mutex_);
   std::vector<std::shared_ptr<Device>> all;
   for (const auto& [name, device] : devices_) all.push_back(device);
   return all;
+}
+
+void DeviceSet::wake_waiting() noexcept {
+  MutexLock load_lock(load_mutex_);
+  for (const auto& [name, member] : members_) {
+    if (member.has_store()) member.snapshot->exceptions().wake_waiting();
+  }
 }
 
 void DeviceSet::flush_all() noexcept {

@@ -63,8 +63,9 @@ class DeviceSet {
   // waited for it are done on return.
   void suspend(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
-  // Makes the next table live, or lets a suspended device go on. Nothing to do
-  // is success.
+  // Makes the next table live, or lets a suspended device go on, and a snapshot
+  // that has overflowed be written again if there is room now (ENOSPC if it is
+  // live, and there is none). Nothing to do is success.
   void resume(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
   // Drops the next table, and those that were loaded with it and wait. What is
@@ -99,8 +100,15 @@ class DeviceSet {
   // Null if there is none of that name.
   std::shared_ptr<Device> find(const std::string& name) const EXCLUDES(mutex_);
 
+  // Is it an origin whose length is its device's, and that has another one now?
+  // Its table can be loaded again as it is.
+  bool has_outgrown_table(const std::string& name) EXCLUDES(load_mutex_);
+
   // All of them, ordered by name.
   std::vector<std::shared_ptr<Device>> devices() const EXCLUDES(mutex_);
+
+  // Writes that wait for room, in whatever store, try again.
+  void wake_waiting() noexcept EXCLUDES(load_mutex_);
 
   // Makes everything that has been written durable. Errors become events and
   // are reported again by the next flush of the device.

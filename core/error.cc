@@ -21,6 +21,8 @@ Entry entry_of(Errc code) {
       return {EIO, "the snapshot has overflowed"};
     case Errc::store_full:
       return {EIO, "the exception store is full"};
+    case Errc::cow_shrunk:
+      return {EIO, "the COW device has shrunk"};
     case Errc::handed_over:
       return {EIO, "the exception store has been handed over"};
     case Errc::device_gone:

@@ -16,6 +16,7 @@ enum class Errc {
   snapshot_invalid = 1,  // the snapshot has lost its content: EIO
   snapshot_overflowed,   // PO store was full: writes fail, reads work: EIO
   store_full,            // this write found no room in the store: EIO
+  cow_shrunk,            // shorter than what the store uses of it: EIO
   handed_over,           // the store belongs to another table now: EIO
   device_gone,           // removed, or the mount is ending: EIO
   bad_metadata,          // what is on the COW makes no sense: EINVAL

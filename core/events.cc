@@ -29,6 +29,12 @@ const char* to_string(EventKind kind) {
       return "invalid";
     case EventKind::overflow:
       return "overflow";
+    case EventKind::usage:
+      return "usage";
+    case EventKind::full:
+      return "full";
+    case EventKind::grow:
+      return "grow";
     case EventKind::error:
       return "error";
   }

@@ -20,6 +20,9 @@ enum class EventKind {
   merge_failed,  // it stands still; the text says why. I/O goes on
   invalid,       // a snapshot lost its content; the text says why
   overflow,      // a PO store is full: writes fail, reads go on
+  usage,         // a COW device is used up to a threshold
+  full,          // a write found no room; the text says what becomes of it
+  grow,          // a COW device has grown
   error,         // something else that the administrator should know
 };
 

@@ -55,13 +55,15 @@ class ExceptionStore {
   virtual void hand_in(const Reservation& reservation,
                        std::vector<ExceptionRun> runs) noexcept = 0;
 
-  // The copy failed: nothing will be recorded, the chunks stay unused.
+  // The copy failed: nothing will be recorded. The chunks are free again if
+  // they were the last that were reserved; others stay unused.
   virtual void abandon(const Reservation& reservation) noexcept = 0;
 
   // Makes everything durable that had been handed in, and every write to the
   // COW device that had returned, before the call. Callers that arrive while
   // another commit is under way share the next one. An error
-  // (std::system_error) is final: every later commit throws it again.
+  // (std::system_error) is final, so that every later commit throws it again;
+  // but for ENOSPC and Errc::cow_shrunk, after which the next one tries again.
   virtual void commit() = 0;
 
   // Makes the records of all exceptions durable that lie in `new_chunk` or

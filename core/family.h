@@ -37,7 +37,8 @@ class Family {
 
   // Writes to the origin, after every snapshot but `except` (may be null) has
   // saved the old content, durably. A snapshot that cannot is invalid, durably,
-  // before the origin changes; the write goes on. `writable` is the origin
+  // before the origin changes; the write goes on, unless one of them has a
+  // table that says otherwise: see CopyOut::run(). `writable` is the origin
   // device, opened for writing. Throws if the origin cannot be written.
   void write(BlockDevice& writable, const Payload& payload,
              const Snapshot* except);

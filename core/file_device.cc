@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -79,12 +80,21 @@ void FileDevice::read(uint64_t offset, std::span<std::byte> into) {
   }
 }
 
+// A file would be made longer by a write behind its end: one that was cut off
+// would not show what it has lost.
+void FileDevice::require_inside(ByteRange range) const {
+  if (range.end() <= size()) return;
+  fail(EIO, "unexpected end of", range.offset);
+}
+
 void FileDevice::write(uint64_t offset, std::span<const std::byte> from) {
+  require_inside({offset, from.size()});
   transfer_out(offset, from, 0);
 }
 
 void FileDevice::write_durable(uint64_t offset,
                                std::span<const std::byte> from) {
+  require_inside({offset, from.size()});
   if (has_durable_write_.load(std::memory_order_relaxed)) {
     try {
       transfer_out(offset, from, RWF_DSYNC);
@@ -117,12 +127,34 @@ void FileDevice::transfer_out(uint64_t offset, std::span<const std::byte> from,
 void FileDevice::flush() {
   // An interrupted fdatasync has promised nothing, so it is asked again.
   while (fdatasync(fd_.get()) != 0) {
-    if (errno != EINTR) throw_errno("cannot flush", name_);
+    if (errno == EINTR) continue;
+    // What found no space now is not kept for a second try.
+    throw_errno(errno == ENOSPC ? EIO : errno, "cannot flush", name_);
   }
+}
+
+void FileDevice::grow(uint64_t bytes) {
+  if (is_block_) return BlockDevice::grow(bytes);
+  while (ftruncate(fd_.get(), to_off(bytes)) != 0) {
+    if (errno != EINTR) throw_errno("cannot extend", name_);
+  }
+}
+
+std::optional<BlockDevice::Backing> FileDevice::backing() const {
+  if (is_block_) return std::nullopt;
+  struct stat status;
+  struct statvfs filesystem;
+  if (fstat(fd_.get(), &status) != 0 || fstatvfs(fd_.get(), &filesystem) != 0) {
+    throw_errno("cannot examine", name_);
+  }
+  // st_blocks counts 512 bytes whatever the filesystem's blocks are.
+  return Backing{static_cast<uint64_t>(status.st_blocks) * 512,
+                 uint64_t{filesystem.f_bavail} * filesystem.f_frsize};
 }
 
 void FileDevice::zero(ByteRange range) {
   if (range.empty()) return;
+  require_inside(range);
   // Filesystems zero any byte; block devices take whole blocks.
   uint64_t unit =
       is_block_ ? std::max<uint64_t>(kCachePage, logical_block_size_) : 1;

@@ -2,7 +2,8 @@
 //
 // A BlockDevice on a regular file or a block special file, through the page
 // cache. Thread-safe: every transfer names its offset, and the kernel orders
-// what overlaps. The file must not be shortened while it is used.
+// what overlaps. A file that is shortened while it is used fails what lies
+// behind its end with EIO.
 #pragma once
 
 #include <atomic>
@@ -32,12 +33,15 @@ class FileDevice : public BlockDevice {
   void write_durable(uint64_t offset, std::span<const std::byte> from) override;
   void zero(ByteRange range) override;
   void flush() override;
+  void grow(uint64_t bytes) override;
+  std::optional<Backing> backing() const override;
   Extent extent_at(uint64_t offset) override;
 
   // For questions that are not transfers: locks, identity. Stays owned here.
   int fd() const { return fd_.get(); }
 
  private:
+  void require_inside(ByteRange range) const;
   void transfer_out(uint64_t offset, std::span<const std::byte> from,
                     int flags);
   bool deallocate(ByteRange range);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cerrno>
 #include <tuple>
 
 #include "core/error.h"
@@ -189,7 +190,7 @@ std::optional<Reservation> PersistentStore::reserve(uint64_t count) {
   if (!new_chunks) return std::nullopt;
   uint64_t ticket = first_ticket_ + pending_.size();
   uint64_t new_end = new_chunks->back().end();
-  pending_.push_back({Pending::State::copying, count, new_end, {}});
+  pending_.push_back({Pending::State::copying, count, next_free_, new_end, {}});
   slots_ += count;
   next_free_ = layout_.skip_metadata(new_end);
   return Reservation{ticket, std::move(*new_chunks)};
@@ -248,8 +249,20 @@ void PersistentStore::finish(const Reservation& reservation,
     last_handed_in_ = std::max(last_handed_in_, reservation.ticket);
   } else {
     slots_ -= pending.count;
+    give_back_last();
   }
   changed_.notify_all();
+}
+
+// What was reserved last, and abandoned, is as if it had never been: writes
+// that are tried again and again use nothing up. What lies below others stays
+// unused as long as the store is loaded.
+void PersistentStore::give_back_last() {
+  while (!pending_.empty() &&
+         pending_.back().state == Pending::State::abandoned) {
+    next_free_ = pending_.back().new_begin;
+    pending_.pop_back();
+  }
 }
 
 bool PersistentStore::is_complete_through(uint64_t ticket) const {
@@ -302,13 +315,16 @@ void PersistentStore::commit_through(uint64_t new_chunk) {
 // nothing.
 PersistentStore::Group PersistentStore::take_complete() {
   std::size_t complete = 0;
-  std::size_t run_count = 0;
+  std::size_t run_count = unwritten_.runs.size();
   while (complete < pending_.size() &&
          pending_[complete].state != Pending::State::copying) {
     run_count += pending_[complete++].runs.size();
   }
-  Group group{{}, durable_end_.load()};
+  Group group{{}, std::max(unwritten_.durable_end, durable_end_.load())};
   group.runs.reserve(run_count);
+  group.runs.insert(group.runs.end(), unwritten_.runs.begin(),
+                    unwritten_.runs.end());
+  unwritten_ = {};
   for (; complete != 0; --complete) {
     const Pending& pending = pending_.front();
     group.runs.insert(group.runs.end(), pending.runs.begin(),
@@ -320,15 +336,25 @@ PersistentStore::Group PersistentStore::take_complete() {
   return group;
 }
 
-// Lets go of the mutex while it writes.
+// A device that was cut off by mistake may be as long as before soon. Nothing
+// must be taken for written until then, nor given up.
+void PersistentStore::require_full_length() const {
+  if (cow_->size() >= layout_.chunk_size().start_of(next_free_)) return;
+  throw std::system_error(Errc::cow_shrunk, cow_->name());
+}
+
+// Lets go of the mutex while it writes. What it throws is not final, and its
+// records are those of the next commit; a final error is in broken_.
 void PersistentStore::lead_commit() {
-  const Group group = take_complete();
+  require_full_length();
+  Group group = take_complete();
   const uint64_t committed_end = first_ticket_;
   has_leader_ = true;
   const uint64_t number = ++commits_begun_;
 
   mutex_.unlock();
   std::exception_ptr failure;
+  bool is_final = true;
   try {
     if (group.runs.empty()) {
       cow_->flush();
@@ -336,13 +362,21 @@ void PersistentStore::lead_commit() {
       log_.append(group.runs);
     }
     durable_end_.store(group.durable_end);
-  } catch (...) {
+  } catch (const std::exception& error) {
     failure = std::current_exception();
+    // No space for a record below a sparse file: it can be written later, from
+    // the same place on.
+    is_final = errno_of(error) != ENOSPC;
   }
   mutex_.lock();
 
-  if (failure) broken_ = failure;
   has_leader_ = false;
+  if (failure && !is_final) {
+    unwritten_ = std::move(group);
+    changed_.notify_all();
+    std::rethrow_exception(failure);
+  }
+  if (failure) broken_ = failure;
   commits_done_ = number;
   committed_end_ = committed_end;
   changed_.notify_all();

@@ -80,8 +80,9 @@ class PersistentStore : public ExceptionStore {
   struct Pending {
     enum class State { copying, handed_in, abandoned };
     State state = State::copying;
-    uint64_t count = 0;    // records it will need at most
-    uint64_t new_end = 0;  // behind the last of its chunks
+    uint64_t count = 0;      // records it will need at most
+    uint64_t new_begin = 0;  // the first of its chunks
+    uint64_t new_end = 0;    // behind the last of its chunks
     std::vector<ExceptionRun> runs;
   };
 
@@ -98,9 +99,11 @@ class PersistentStore : public ExceptionStore {
       REQUIRES(mutex_);
   void finish(const Reservation& reservation, Pending::State state,
               std::vector<ExceptionRun> runs) EXCLUDES(mutex_);
+  void give_back_last() REQUIRES(mutex_);
   bool is_complete_through(uint64_t ticket) const REQUIRES(mutex_);
   uint64_t ticket_of(uint64_t new_chunk) const REQUIRES(mutex_);
   Group take_complete() REQUIRES(mutex_);
+  void require_full_length() const REQUIRES(mutex_);
   void lead_commit() REQUIRES(mutex_);
   template <typename Action>
   void with_log(const Action& action) EXCLUDES(mutex_);
@@ -128,6 +131,9 @@ class PersistentStore : public ExceptionStore {
   uint64_t first_ticket_ GUARDED_BY(mutex_) = 1;
   uint64_t last_handed_in_ GUARDED_BY(mutex_) = 0;  // ticket
   uint64_t committed_end_ GUARDED_BY(mutex_) = 1;   // lower tickets are durable
+
+  // What a commit could not write for want of space.
+  Group unwritten_ GUARDED_BY(mutex_);
 
   bool has_leader_ GUARDED_BY(mutex_) = false;
   uint64_t commits_begun_ GUARDED_BY(mutex_) = 0;

@@ -154,6 +154,16 @@ RecordLog::Image RecordLog::take_records(RecordStream& records, uint64_t slot,
 }
 
 void RecordLog::append(const std::vector<ExceptionRun>& runs) {
+  const std::vector<std::byte> window = window_;
+  try {
+    try_append(runs);
+  } catch (...) {
+    std::copy(window.begin(), window.end(), window_.begin());
+    throw;
+  }
+}
+
+void RecordLog::try_append(const std::vector<ExceptionRun>& runs) {
   RecordStream records(runs);
   last_window_start_ = 0;
   clean_tail();

@@ -42,7 +42,8 @@ class RecordLog {
   uint64_t size() const { return size_; }
 
   // Makes all earlier writes to the device durable, and then these records.
-  // After an error the log must not be appended to again.
+  // After an error the log must not be appended to again; but after ENOSPC,
+  // beginning with the same records.
   void append(const std::vector<ExceptionRun>& runs);
 
   // The last records, oldest first: at most `limit`, and those alone that lie
@@ -68,6 +69,7 @@ class RecordLog {
   uint64_t window_start(uint64_t slot) const;
   ByteRange area_bytes(uint64_t area) const;
   Image take_records(RecordStream& records, uint64_t slot, uint64_t count);
+  void try_append(const std::vector<ExceptionRun>& runs);
   void clean_tail();
   std::span<const std::byte> last_window();
   using Sink = std::function<void(uint64_t slot, const DiskRecord&)>;

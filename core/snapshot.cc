@@ -2,6 +2,7 @@
 #include "core/snapshot.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <vector>
 
@@ -42,7 +43,31 @@ Snapshot::Snapshot(std::shared_ptr<Family> family,
                    std::unique_ptr<CowExceptions> exceptions, Options options)
     : family_(std::move(family)),
       options_(std::move(options)),
-      exceptions_(std::move(exceptions)) {}
+      exceptions_(std::move(exceptions)) {
+  if (exceptions_ != nullptr) {
+    exceptions_->set_origin_size(family_->origin().size());
+  }
+}
+
+void Snapshot::prepare_length(uint64_t length) {
+  const uint64_t old_end = exceptions_->origin_size();
+  const uint64_t new_end = family_->origin().size();
+  if (length <= old_end || new_end <= old_end ||
+      exceptions_->state() == SnapshotState::invalid) {
+    return;
+  }
+  const ChunkSize chunk_size = exceptions_->chunk_size();
+  const ChunkRange last = chunk_size.cover({old_end - 1, 1});
+  const ExceptionTable::Stretch stretch =
+      exceptions_->stretch_at(last.first, 1);
+  const ByteRange chunk = clip(chunk_size.bytes_of(last), new_end);
+  if (stretch.excepted && chunk.end() > old_end) {
+    copy_from_origin({old_end, chunk.end() - old_end},
+                     chunk_size.start_of(stretch.new_chunk) +
+                         chunk_size.offset_in_chunk(old_end));
+  }
+  exceptions_->set_origin_size(new_end);
+}
 
 CowExceptions& Snapshot::store() const {
   if (exceptions_ == nullptr) {
@@ -92,18 +117,18 @@ void Snapshot::read(uint64_t offset, std::span<std::byte> into) {
 }
 
 void Snapshot::write(uint64_t offset, std::span<const std::byte> from) {
-  put(Payload(offset, from), WhenFull::fail);
+  put(Payload(offset, from), IfFull::fail);
 }
 
 void Snapshot::zero(ByteRange range) {
   store().require_writable();
   uint64_t piece = std::max(kPieceBytes, exceptions_->chunk_size().bytes());
   for_each_piece(range, piece, [&](ByteRange part) {
-    put(Payload::zeroes(part), WhenFull::fail);
+    put(Payload::zeroes(part), IfFull::fail);
   });
 }
 
-void Snapshot::put(const Payload& payload, WhenFull when_full) {
+void Snapshot::put(const Payload& payload, IfFull if_full) {
   store().require_writable();
   bool all_excepted = true;
   std::vector<Piece> pieces = look_up(payload.range(), nullptr);
@@ -111,7 +136,7 @@ void Snapshot::put(const Payload& payload, WhenFull when_full) {
   if (all_excepted) {
     put_excepted(pieces, payload);
   } else {
-    put_fresh(payload, when_full);
+    put_fresh(payload, if_full);
   }
 }
 
@@ -124,7 +149,10 @@ void Snapshot::put_excepted(const std::vector<Piece>& pieces,
 }
 
 // At least one chunk has no exception yet, unless somebody has been quicker.
-void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
+void Snapshot::put_fresh(const Payload& payload, IfFull if_full) {
+  if (payload.range().end() > family_->origin().size()) {
+    throw_errno(EIO, "behind the end of", family_->origin().name());
+  }
   const ChunkSize chunk_size = exceptions_->chunk_size();
   auto hold = exceptions_->lock_chunks(chunk_size.cover(payload.range()));
   std::vector<Piece> pieces = look_up(payload.range(), nullptr);
@@ -139,7 +167,7 @@ void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
   }
   if (count == 0) return;
   auto place = exceptions_->reserve(count);
-  if (!place) refuse_for_space(when_full);
+  if (!place) refuse_for_space(if_full, count, StoreSpace::Need::chunks);
 
   std::vector<ExceptionRun> runs = pair_up(missing, place->reservation());
   try {
@@ -147,7 +175,10 @@ void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
   } catch (const std::exception& error) {
     place.reset();
     // A sparse COW on a full filesystem is a full store.
-    if (errno_of(error) == ENOSPC) refuse_for_space(when_full);
+    if (errno_of(error) == ENOSPC) {
+      refuse_for_space(if_full, count, StoreSpace::Need::storage);
+    }
+    if (exceptions_->has_shrunk()) throw;
     exceptions_->invalidate(std::string("Error reading/writing: ") +
                             error.what());
     throw;
@@ -156,11 +187,12 @@ void Snapshot::put_fresh(const Payload& payload, WhenFull when_full) {
   if (!exceptions_->publish(runs)) exceptions_->require_readable();
 }
 
-void Snapshot::refuse_for_space(WhenFull when_full) {
-  if (when_full == WhenFull::unsupported) {
+void Snapshot::refuse_for_space(IfFull if_full, uint64_t count,
+                                StoreSpace::Need need) {
+  if (if_full == IfFull::unsupported) {
     throw std::system_error(Errc::unsupported, "discard without room");
   }
-  exceptions_->store_is_full();
+  exceptions_->store_is_full(count, need);
   throw std::system_error(Errc::store_full, exceptions_->cow().name());
 }
 
@@ -247,7 +279,7 @@ void Snapshot::discard(ByteRange range) {
   refuse_discard_without_room(range);
   for_each_piece(range, step, [&](ByteRange part) {
     for (const Piece& piece : pieces_to_zero(part)) {
-      put(Payload::zeroes(piece.range), WhenFull::unsupported);
+      put(Payload::zeroes(piece.range), IfFull::unsupported);
     }
   });
 }
@@ -262,8 +294,8 @@ void Snapshot::refuse_discard_without_room(ByteRange range) {
       if (!piece.excepted) needed += chunk_size.cover(piece.range).count;
     }
   });
-  if (needed != 0 && !exceptions_->has_room(needed)) {
-    refuse_for_space(WhenFull::unsupported);
+  if (needed != 0 && !exceptions_->make_room(needed)) {
+    refuse_for_space(IfFull::unsupported, needed, StoreSpace::Need::chunks);
   }
 }
 
@@ -365,6 +397,11 @@ std::string Snapshot::details() const {
   add("store", to_string(options_.type));
   if (exceptions_ == nullptr) return text;
   add("chunk_sectors", std::to_string(exceptions_->chunk_size().sectors()));
+  if (exceptions_->state() != SnapshotState::invalid) {
+    if (auto left = exceptions_->space().time_until_full()) {
+      add("cow_full_in_seconds", std::to_string(left->count()));
+    }
+  }
   std::string reason = exceptions_->reason();
   if (!reason.empty()) add("reason", quoted(reason));
   return text;
@@ -391,6 +428,10 @@ std::vector<Measure> store_measures(const CowExceptions* exceptions) {
        usage.total << kSectorShift},
       {"cow_metadata_bytes", "What the records use of the COW device",
        usage.metadata << kSectorShift},
+      {"cow_used_percent", "How full the COW device is",
+       has_store ? exceptions_->space().used_percent() : 0},
+      {"waiting_for_room", "Requests that wait for room on the COW device",
+       has_store ? exceptions_->space().waiting_count() : 0},
       {"invalid", "1 if the content of the snapshot is lost",
        state == SnapshotState::invalid},
       {"overflowed", "1 if the COW is full, and writes fail",

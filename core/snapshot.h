@@ -48,6 +48,12 @@ class Snapshot : public Target {
   std::string details() const override;
   std::vector<Measure> measures() const override;
 
+  // The store goes to a table of `length` bytes. What that shows beyond the end
+  // that the origin had is the origin as it is now: also in a last, incomplete
+  // chunk that has an exception. Throws if that cannot be read or written.
+  // REQUIRES: the gates of the device and of the family are closed and drained.
+  void prepare_length(uint64_t length);
+
   // REQUIRES: it has some, as every member of a family has.
   CowExceptions& exceptions() const { return *exceptions_; }
 
@@ -59,7 +65,7 @@ class Snapshot : public Target {
 
   // What a write that finds no room does: fail as dm does, with the state
   // changed; or be refused (a discard), with nothing changed.
-  enum class WhenFull { fail, unsupported };
+  enum class IfFull { fail, unsupported };
   struct Piece;
 
   // Throws Errc::handed_over if the store is not here.
@@ -70,10 +76,11 @@ class Snapshot : public Target {
   std::vector<Piece> look_up(ByteRange range,
                              std::optional<ReadTracker::Ticket>* ticket) const;
 
-  void put(const Payload& payload, WhenFull when_full);
+  void put(const Payload& payload, IfFull if_full);
   void put_excepted(const std::vector<Piece>& pieces, const Payload& payload);
-  void put_fresh(const Payload& payload, WhenFull when_full);
-  [[noreturn]] void refuse_for_space(WhenFull when_full);
+  void put_fresh(const Payload& payload, IfFull if_full);
+  [[noreturn]] void refuse_for_space(IfFull if_full, uint64_t count,
+                                     StoreSpace::Need need);
   void fill(const ExceptionRun& run, const Payload& payload);
   void fill_partial_chunk(uint64_t old_chunk, uint64_t new_chunk,
                           const Payload& payload);

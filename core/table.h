@@ -88,6 +88,30 @@ struct MergeOptions {
   Place also_as_place;
 };
 
+// What happens when the COW device has no room for a write, of the snapshot or
+// of its origin. What is not set does not apply; nothing set is what the kernel
+// does: the snapshot becomes invalid, or overflows (PO, by its own writes).
+struct WhenFull {
+  // A regular file is extended before it is full, as long as it stays within
+  // `max_bytes` and its filesystem has the space.
+  struct Grow {
+    uint64_t step_bytes = 0;
+    uint64_t max_bytes = 0;
+  };
+  std::optional<Grow> grow;
+  // Then writers wait for room, this long at most.
+  std::optional<std::chrono::milliseconds> wait;
+  // Then writes to the origin fail, and the snapshot stays as it is.
+  bool refuse_origin = false;
+};
+
+// How a table keeps its COW device from being full.
+struct SpacePolicy {
+  WhenFull when_full;
+  // Percent of use that are told when they are reached; ascending.
+  std::vector<unsigned> thresholds{80, 95};
+};
+
 struct SnapshotTable {
   std::string origin;       // as written: name of an origin, or a path
   std::string origin_path;  // the same made absolute, for when it is a path
@@ -102,6 +126,8 @@ struct SnapshotTable {
   std::chrono::milliseconds commit_interval{5000};
   std::optional<MergeOptions> merge;  // set: the target is snapshot-merge
   bool wait_for_merge = false;        // `wait: merge`
+  SpacePolicy space;
+  Place when_full_place;
   Place origin_place;
   Place cow_place;
   Place chunk_place;

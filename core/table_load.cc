@@ -225,6 +225,7 @@ void TableLoad::prepare_origin(Item& item) {
                          self->second.origin_table_name + "; remove it first",
                      EBUSY);
   }
+  if (item.fate == Item::Fate::replaces) check_length_kept(item, self->second);
   for (const auto& [name, member] : set_.members_) {
     if (name == item.table.name) continue;
     if (member.is_origin() && member.origin == item.origin_storage) {
@@ -257,6 +258,27 @@ void TableLoad::prepare_origin(Item& item) {
   }
   std::optional<Base> base = base_of_storage(item.origin_storage);
   item.family = base ? base->family : make_family(item.origin);
+}
+
+// What a live snapshot shows of its origin is not to be cut off.
+void TableLoad::check_length_kept(const Item& item,
+                                  const DeviceSet::Member& self) {
+  std::shared_ptr<Target> live = self.device->live();
+  if (live == nullptr || item.length >= live->size()) return;
+  for (const auto& [name, member] : set_.members_) {
+    if (!member.has_store() || member.origin != item.origin_storage ||
+        member.snapshot->size() <= item.length ||
+        member.snapshot->exceptions().state() == SnapshotState::invalid) {
+      continue;
+    }
+    throw TableError(
+        item.table.place,
+        item.table.name + " cannot be shortened to " +
+            std::to_string(item.length >> kSectorShift) +
+            " sectors: its snapshot " + name + " has " +
+            std::to_string(member.snapshot->size() >> kSectorShift),
+        EBUSY);
+  }
 }
 
 std::shared_ptr<Family> TableLoad::make_family(const OpenedDevice& origin) {
@@ -383,6 +405,7 @@ void TableLoad::prepare_snapshot(Item& item) {
   item.cow =
       set_.opener_.open_cow(table.cow, item.cow_is_writable, table.cow_place);
   check_cow(item);
+  check_growable(item, *item.cow.device);
   check_stale(item);
   prepare_store(item);
   refuse_during_merge(item);
@@ -412,7 +435,8 @@ void TableLoad::prepare_handover(Item& item, const DeviceSet::Member& source) {
                          source.origin_table_name,
                      EINVAL);
   }
-  const CowExceptions& exceptions = source.snapshot->exceptions();
+  CowExceptions& exceptions = source.snapshot->exceptions();
+  check_growable(item, exceptions.cow());
   const uint64_t chunk_sectors = exceptions.chunk_size().sectors();
   if (table.chunk_sectors != 0 && table.chunk_sectors != chunk_sectors) {
     throw TableError(table.chunk_place,
@@ -497,6 +521,16 @@ void TableLoad::check_cow(const Item& item) {
                          "not be recorded on it",
                      EIO);
   }
+}
+
+void TableLoad::check_growable(const Item& item, const BlockDevice& cow) const {
+  const SnapshotTable& table = as_snapshot(item.table);
+  if (!table.space.when_full.grow || cow.backing()) return;
+  throw TableError(table.when_full_place,
+                   table.cow.path +
+                       " is not a regular file, so `when_full: grow` cannot "
+                       "extend it",
+                   EINVAL);
 }
 
 // Does a table that waits for nothing but to be resumed name this COW device?
@@ -702,7 +736,8 @@ std::shared_ptr<Target> TableLoad::make_target(Item& item) {
   auto exceptions = std::make_unique<CowExceptions>(
       item.cow.device, std::move(item.store), std::move(item.exceptions),
       item.is_invalid,
-      CowExceptions::Owner{item.table.name, table.store, table.commit_interval},
+      CowExceptions::Owner{item.table.name, table.store, table.commit_interval,
+                           table.space},
       set_.timer_, set_.events_);
   if (table.merge) {
     auto merging = std::make_shared<MergingSnapshot>(
@@ -747,6 +782,12 @@ void TableLoad::go_live() {
     replacements.push_back(replaces ? make_target(item) : nullptr);
   }
 
+  std::vector<CowExceptions*> stores;
+  for (const auto& [name, member] : ready.members) {
+    if (member.snapshot != nullptr)
+      stores.push_back(&member.snapshot->exceptions());
+  }
+
   // Every origin stands still before the first snapshot is taken.
   const std::vector<Family*> families = families_of_snapshots();
   for (Family* family : families) family->gate().close();
@@ -774,6 +815,9 @@ void TableLoad::go_live() {
     set_.devices_.merge(ready.devices);
   }
   for (const Event& event : ready.events) set_.events_.on_event(event);
+  for (CowExceptions* store : stores) {
+    if (store->state() != SnapshotState::invalid) store->space().note_usage();
+  }
   for (std::size_t i = 0; i < items_.size(); ++i) {
     finish_going_live(items_[i], replacements[i]);
   }

@@ -107,6 +107,8 @@ class TableLoad {
   void replace_origin(Item& item, const std::shared_ptr<Target>& target)
       REQUIRES(set_.load_mutex_);
   void set_base(Item& item) REQUIRES(set_.load_mutex_);
+  void check_length_kept(const Item& item, const DeviceSet::Member& self)
+      REQUIRES(set_.load_mutex_);
   void prepare_origin(Item& item) REQUIRES(set_.load_mutex_);
   void prepare_snapshot(Item& item) REQUIRES(set_.load_mutex_);
   void prepare_merge(Item& item) REQUIRES(set_.load_mutex_);
@@ -133,6 +135,7 @@ class TableLoad {
       REQUIRES(set_.load_mutex_);
   std::shared_ptr<Family> make_family(const OpenedDevice& origin)
       REQUIRES(set_.load_mutex_);
+  void check_growable(const Item& item, const BlockDevice& cow) const;
   void check_cow(const Item& item) REQUIRES(set_.load_mutex_);
   bool is_loaded_on(const DeviceSet::Member& member, const DeviceId& cow)
       REQUIRES(set_.load_mutex_);

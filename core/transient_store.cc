@@ -29,4 +29,11 @@ std::optional<Reservation> TransientStore::reserve(uint64_t count) {
   return reservation;
 }
 
+// What was handed out last is free again.
+void TransientStore::abandon(const Reservation& reservation) noexcept {
+  MutexLock lock(mutex_);
+  const ChunkRange& chunks = reservation.new_chunks.front();
+  if (chunks.end() == next_free_) next_free_ = chunks.first;
+}
+
 }  // namespace snapfs

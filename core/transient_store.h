@@ -23,7 +23,8 @@ class TransientStore : public ExceptionStore {
   bool has_room(uint64_t count) const override EXCLUDES(mutex_);
   void hand_in(const Reservation&,
                std::vector<ExceptionRun>) noexcept override {}
-  void abandon(const Reservation&) noexcept override {}
+  void abandon(const Reservation& reservation) noexcept override
+      EXCLUDES(mutex_);
   void commit() override {}
   void commit_through(uint64_t) override {}
   bool is_durable(uint64_t) const override { return true; }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/no_room_yet.h"
 #include "fusefs/caller.h"
 #include "fusefs/device_node.h"
 #include "fusefs/tree_context.h"
@@ -53,11 +54,18 @@ void DeviceJob::start(const std::shared_ptr<DeviceNode>& node, Reply& reply,
     job->own(node, reply, request, abort_count);
     return job->parked();
   }
-  DeviceOutcome outcome = carry_out_inside(*node, request);
+  DeviceOutcome outcome;
+  std::shared_ptr<Admission> room;
+  try {
+    outcome = carry_out_inside(*node, request);
+  } catch (const NoRoomYet& not_now) {
+    room = not_now.gate();
+  }
   pass.reset();
-  if (outcome.finished) return send(reply, request, outcome);
+  if (room == nullptr && outcome.finished) return send(reply, request, outcome);
   DeviceJob* job = spare.release();
   job->own(node, reply, request, abort_count);
+  if (room != nullptr) return job->park_for_room(std::move(room));
   node->context().pool.submit(*job);
 }
 
@@ -77,14 +85,32 @@ void DeviceJob::own(const std::shared_ptr<DeviceNode>& node, Reply& reply,
   request_.data = data_;
 }
 
+Admission& DeviceJob::gate() noexcept {
+  return room_ != nullptr ? *room_ : node_->device().admission();
+}
+
+// REQUIRES: it is inside no gate.
+void DeviceJob::park_for_room(std::shared_ptr<Admission> room) noexcept {
+  room_ = std::move(room);
+  node_->waits_for_room(1);
+  one_side_done_ = false;
+  try {
+    if (!room_->enter(*this)) return parked();
+    // There is room already.
+  } catch (const std::bad_alloc&) {
+    error_ = ENOMEM;
+  }
+  reply_.on_interrupt(&DeviceJob::on_interrupt, this);
+  node_->context().pool.submit(*this);
+}
+
 // The last thing that the owner of a job does after enter() has parked it: from
 // here on others may run and destroy it.
 void DeviceJob::parked() noexcept {
   // After a shut-down or an abort that woke the queue before we were in it,
   // nobody else would wake us.
   bool ending = node_->context().ending;
-  if ((error_ != 0 || ending || is_aborted()) &&
-      node_->device().admission().withdraw(*this)) {
+  if ((error_ != 0 || ending || is_aborted()) && gate().withdraw(*this)) {
     leave_queue(ending ? Verdict::ending : Verdict::go_on);
   }
   reply_.on_interrupt(&DeviceJob::on_interrupt, this);
@@ -119,7 +145,7 @@ bool DeviceJob::check_sender() noexcept {
 // work sees it before its next piece.
 bool DeviceJob::give_up() noexcept {
   interrupted_ = true;
-  if (node_->device().admission().withdraw(*this)) {
+  if (gate().withdraw(*this)) {
     leave_queue(Verdict::interrupted);
   }
   return true;
@@ -137,6 +163,8 @@ void DeviceJob::run() noexcept {
 // False: the job is waiting again, and is not ours any more.
 bool DeviceJob::proceed() {
   TreeContext& context = node_->context();
+  if (room_ != nullptr) node_->waits_for_room(-1);
+  room_.reset();
   if (error_ != 0) throw std::system_error(error_, std::generic_category());
   if (verdict_ == Verdict::ending || context.ending || is_aborted()) {
     throw std::system_error(Errc::device_gone);
@@ -151,7 +179,14 @@ bool DeviceJob::proceed() {
     parked();
     return false;
   }
-  DeviceOutcome outcome = carry_out_inside(*node_, request_);
+  DeviceOutcome outcome;
+  try {
+    outcome = carry_out_inside(*node_, request_);
+  } catch (const NoRoomYet& not_now) {
+    pass.reset();
+    park_for_room(not_now.gate());
+    return false;
+  }
   pass.reset();
   if (outcome.finished) {
     send(reply_, request_, outcome);

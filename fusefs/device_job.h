@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // A request on a device that outlives the call that brought it: parked in front
-// of a closed gate, or long and carried out in pieces. It holds no thread while
+// of a closed gate (the device's, or that of a store which has no room for it),
+// or long and carried out in pieces. It holds no thread while
 // it waits. A pool thread carries it out once the gate has opened, or answers
 // EINTR if its sender is being killed, or EIO if it is aborted or the mount is
 // ending.
@@ -42,7 +43,9 @@ class DeviceJob final : public Parked, public WorkItem, public Watched {
   void own(const std::shared_ptr<DeviceNode>& node, Reply& reply,
            const DeviceRequest& request, uint64_t abort_count);
   bool is_aborted() const noexcept;
+  void park_for_room(std::shared_ptr<Admission> room) noexcept;
   void parked() noexcept;
+  Admission& gate() noexcept;
   void leave_queue(Verdict verdict) noexcept;
   bool give_up() noexcept;
   bool proceed();
@@ -55,6 +58,10 @@ class DeviceJob final : public Parked, public WorkItem, public Watched {
   pid_t sender_ = 0;             // a thread id
   int error_ = 0;                // the answer, if it is known already
   uint64_t abort_count_ = 0;     // the node's when the request came
+
+  // Where it is parked; null: at the device's gate. Changes before it is parked
+  // there, when nobody but its owner knows of it.
+  std::shared_ptr<Admission> room_;
 
   // enter() may be followed by wake() before it has even returned. The job goes
   // to the pool when both have happened: it has left the queue, and its owner

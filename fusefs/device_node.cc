@@ -129,7 +129,8 @@ void DeviceNode::closed() noexcept { catalog_.close(*this); }
 std::size_t DeviceNode::abort_parked() {
   // In this order: what parks too late to be woken here sees the count.
   ++abort_count_;
-  const std::size_t count = device_->admission().parked_count();
+  const std::size_t count = device_->admission().parked_count() +
+                            static_cast<std::size_t>(waiting_for_room());
   device_->admission().wake_all();
   return count;
 }

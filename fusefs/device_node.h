@@ -59,9 +59,13 @@ class DeviceNode : public Node {
   void mappable_opened() { ++mappable_opens_; }
   void mappable_closed() { --mappable_opens_; }
 
-  // Answers what is parked now with EIO; what comes later parks as before.
-  // Returns how many there were.
+  // Answers what is parked now at the device's gate with EIO, and what waits
+  // for room in a store as soon as it is woken; what comes later parks as
+  // before. Returns how many there were.
   std::size_t abort_parked();
+  // So many more requests of this file wait for room in a store.
+  void waits_for_room(int more) { waiting_for_room_ += more; }
+  int waiting_for_room() const { return waiting_for_room_; }
   // How often that has been done.
   uint64_t abort_count() const { return abort_count_; }
 
@@ -81,6 +85,7 @@ class DeviceNode : public Node {
   FlushMark mark_;
   std::atomic<unsigned> mappable_opens_{0};
   std::atomic<uint64_t> abort_count_{0};
+  std::atomic<int> waiting_for_room_{0};
   std::atomic<int64_t> modified_;  // nanoseconds since 1970
   mutable std::atomic<uint64_t> last_size_{0};
 };

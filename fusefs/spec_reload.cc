@@ -115,6 +115,7 @@ SpecReload::Texts SpecReload::known() const {
 }
 
 bool SpecReload::is_news(const Table& table, const Texts& known) const {
+  if (devices_.has_outgrown_table(table.name)) return true;
   auto before = known.find({table.name, table.waits});
   if (before != known.end() && same_table(before->second, table.text))
     return false;

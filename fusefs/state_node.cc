@@ -102,11 +102,15 @@ void StateNode::carry_out(const std::string& word) {
 
 void StateNode::abort() {
   Device& device = device_node_->device();
-  if (device.state() != DeviceState::suspended) {
-    throw std::system_error(EINVAL, std::generic_category(),
-                            device.name() + " is not suspended");
+  if (device.state() != DeviceState::suspended &&
+      device_node_->waiting_for_room() == 0) {
+    throw std::system_error(
+        EINVAL, std::generic_category(),
+        device.name() +
+            " is not suspended, and none of its requests waits for room");
   }
   const std::size_t count = device_node_->abort_parked();
+  devices_.wake_waiting();
   context_.events.on_event(
       {EventKind::error, device.name(),
        std::to_string(count) + " waiting requests were aborted"});

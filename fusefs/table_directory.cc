@@ -74,6 +74,8 @@ int TableDirectory::take_locked(const std::string& name,
     MutexLock lock(names_mutex_);
     same = newest_text(name) == text;
   }
+  // The same text says something else of an origin whose device has grown.
+  same = same && !devices_.has_outgrown_table(name);
   int error = same ? 0 : loader_.load(name, text);
   if (error != 0) {
     keep_rejected(name, text);

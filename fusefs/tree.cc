@@ -155,6 +155,7 @@ void Tree::shut_down() {
   for (const std::shared_ptr<Device>& device : devices_.devices()) {
     device->admission().wake_all();
   }
+  devices_.wake_waiting();
   hub_->notify();
   context_.pool.wait_idle();
 }

@@ -178,11 +178,22 @@ TYPED_TEST_P(ExceptionStoreContract, abandoned_chunks_do_not_hold_commits_up) {
   EXPECT_TRUE(this->store().is_durable(this->last_of(later)));
 }
 
-TYPED_TEST_P(ExceptionStoreContract, abandoned_chunks_are_not_given_again) {
+TYPED_TEST_P(ExceptionStoreContract, what_was_abandoned_last_is_free_again) {
+  const StoreUsage before = this->store().usage();
   Reservation lost = this->reserve(5);
   this->store().abandon(lost);
 
-  EXPECT_GT(this->reserve(1).new_chunks.front().first, this->last_of(lost));
+  EXPECT_EQ(this->store().usage().allocated, before.allocated);
+  EXPECT_EQ(this->reserve(1).new_chunks.front().first,
+            lost.new_chunks.front().first);
+}
+
+TYPED_TEST_P(ExceptionStoreContract, chunks_abandoned_below_others_are_not) {
+  Reservation lost = this->reserve(5);
+  Reservation kept = this->reserve(1);
+  this->store().abandon(lost);
+
+  EXPECT_GT(this->reserve(1).new_chunks.front().first, this->last_of(kept));
 }
 
 TYPED_TEST_P(ExceptionStoreContract, an_invalid_store_has_nothing_to_commit) {
@@ -214,15 +225,14 @@ TYPED_TEST_P(ExceptionStoreContract, threads_get_chunks_of_their_own) {
         if (!reservation) return;
         if (random() % 5 == 0) {
           this->store().abandon(*reservation);
-        } else {
-          this->store().hand_in(
-              *reservation,
-              this->runs(*reservation, next_old.fetch_add(count)));
-          if (random() % 3 == 0) {
-            this->store().commit();
-            if (!this->store().is_durable(this->last_of(*reservation))) {
-              all_durable = false;
-            }
+          continue;
+        }
+        this->store().hand_in(
+            *reservation, this->runs(*reservation, next_old.fetch_add(count)));
+        if (random() % 3 == 0) {
+          this->store().commit();
+          if (!this->store().is_durable(this->last_of(*reservation))) {
+            all_durable = false;
           }
         }
         mine[i].insert(mine[i].end(), reservation->new_chunks.begin(),
@@ -250,7 +260,8 @@ REGISTER_TYPED_TEST_SUITE_P(
     what_does_not_fit_takes_nothing, growth_is_seen_at_once,
     a_device_that_shrank_has_no_room, a_commit_makes_what_was_handed_in_durable,
     a_commit_of_nothing_succeeds, abandoned_chunks_do_not_hold_commits_up,
-    abandoned_chunks_are_not_given_again,
+    what_was_abandoned_last_is_free_again,
+    chunks_abandoned_below_others_are_not,
     an_invalid_store_has_nothing_to_commit, threads_get_chunks_of_their_own);
 
 }  // namespace snapfs::test

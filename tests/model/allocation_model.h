@@ -29,6 +29,13 @@ class AllocationModel {
     return true;
   }
 
+  // The device has another size now.
+  void resize(uint64_t cow_sectors) {
+    chunks_ = cow_sectors / chunk_;
+    total_ = cow_sectors;
+  }
+  uint64_t cow_sectors() const { return total_; }
+
   std::string usage() const {
     uint64_t metadata = type_ == StoreType::transient
                             ? 0

@@ -132,10 +132,21 @@ class HandoverModel {
     return {};
   }
 
-  // A new table for an origin, which is live at once.
-  void replace_origin(const std::string& name, uint64_t length) {
+  // A new table for an origin, which is live at once, unless it would cut off
+  // what a snapshot shows.
+  Outcome replace_origin(const std::string& name, uint64_t length) {
+    if (length < origins.at(name).length) {
+      for (const auto& [snapshot, device] : devices) {
+        const CowModel* cow = store_of(snapshot);
+        if (cow != nullptr && !cow->invalid && device.live->origin == name &&
+            device.live->length > length) {
+          return {EBUSY, name + " cannot be shortened"};
+        }
+      }
+    }
     origins.at(name).length = length;
     ++changes;
+    return {};
   }
 
   Outcome suspend(const std::string& name) {
@@ -163,8 +174,13 @@ class HandoverModel {
         return {EINVAL,
                 "Unable to resume snapshot source until handover completes"};
       }
+      const bool was_suspended = device.suspended;
       device.suspended = false;
-      return {};
+      CowModel* cow = store_of(name);
+      if (cow == nullptr || !cow->overflowed || cow->invalid) return {};
+      cow->overflowed = !AllocationModel(*cow->allocation).allocate(1);
+      if (!cow->overflowed || was_suspended) return {};
+      return {ENOSPC, name + " has overflowed"};
     }
     if (device.source.empty()) {
       Asked asked = *device.next;

@@ -260,8 +260,8 @@ class World {
         1 + pick(model_.origins.at(name).content.size() / kSectorBytes);
     Table table = origin_table(name, "dev-" + name);
     std::get<OriginTable>(table.target).length_sectors = sectors;
-    set_->load({table});
-    model_.replace_origin(name, sectors * kSectorBytes);
+    check([&] { set_->load({table}); },
+          model_.replace_origin(name, sectors * kSectorBytes));
   }
 
   void reopen() {

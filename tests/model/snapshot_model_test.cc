@@ -2,7 +2,8 @@
 //
 // Random operations on an origin and its snapshots, compared byte for byte and
 // status line for status line with a reference that knows nothing of stores:
-// arrays of bytes, sets of chunks and the allocation rule of the format.
+// arrays of bytes, sets of chunks and the allocation rule of the format. COW
+// devices grow, and are full in all the ways that a table can ask for.
 // SNAPFS_SEED replays one seed.
 #include <gtest/gtest.h>
 
@@ -19,6 +20,7 @@
 
 #include "core/device_set.h"
 #include "core/error.h"
+#include "core/no_room_yet.h"
 #include "tests/model/allocation_model.h"
 #include "tests/support/memory_device.h"
 #include "tests/support/memory_opener.h"
@@ -50,6 +52,14 @@ struct SnapshotModel {
   std::optional<AllocationModel> allocation;
   bool invalid = false;
   bool overflowed = false;
+  std::shared_ptr<MemoryDevice> cow;
+
+  const WhenFull& when_full() const {
+    return std::get<SnapshotTable>(table.target).space.when_full;
+  }
+  bool has_room_for(ByteRange range) const {
+    return AllocationModel(*allocation).allocate(missing(range).size());
+  }
 
   std::vector<uint64_t> missing(ByteRange range) const {
     std::vector<uint64_t> chunks;
@@ -159,8 +169,10 @@ class World {
       write_snapshot(pick(6) == 0);
     } else if (kind < 70) {
       discard_snapshot();
-    } else if (kind < 75) {
+    } else if (kind < 73) {
       any_snapshot().first->flush();
+    } else if (kind < 75) {
+      grow_cow();
     } else {
       check_some();
     }
@@ -181,12 +193,16 @@ class World {
     // Room for everything, or for some of it.
     uint64_t cow_sectors = 2 * kOriginSectors + 6 * chunk;
     if (tight_) cow_sectors = 3 * chunk + pick(kOriginSectors);
-    opener_.add("cow-" + name, cow_sectors * kSectorBytes);
+    model.cow = std::make_shared<SolidDevice>(cow_sectors * kSectorBytes,
+                                              "cow-" + name);
+    opener_.add("cow-" + name, model.cow);
     model.table =
         snapshot_table(name, "base", "cow-" + name, model.type, chunk);
     SnapshotTable& table = snapshot_of(model.table);
     table.discard_zeroes_cow = pick(2) == 0;
     if (pick(3) == 0) table.length_sectors = 1 + pick(kOriginSectors);
+    if (tight_) table.space.when_full = random_policy(cow_sectors, chunk);
+    model.cow->set_filesystem(uint64_t{1} << 40);
     model.chunk_bytes = chunk * kSectorBytes;
     model.length = table.length_sectors.value_or(kOriginSectors) * kSectorBytes;
     model.content.assign(
@@ -197,6 +213,94 @@ class World {
     snapshots_.emplace(name, std::move(model));
   }
 
+  WhenFull random_policy(uint64_t cow_sectors, uint64_t chunk) {
+    WhenFull result;
+    if (pick(4) == 0) {
+      result.grow = {(1 + pick(4)) * chunk * kSectorBytes,
+                     (cow_sectors + pick(kOriginSectors)) * kSectorBytes};
+    }
+    if (pick(4) == 0) result.wait = std::chrono::hours(1);
+    result.refuse_origin = pick(4) == 0;
+    return result;
+  }
+
+  // Somebody makes the device larger; an overflow may be over with that.
+  void grow_cow() {
+    auto it = snapshots_.begin();
+    std::advance(it, pick(snapshots_.size()));
+    SnapshotModel& model = it->second;
+    extend(model, 1 + pick(200));
+    if (pick(2) == 0 || model.invalid) return;
+    int error = error_of([&] { set_->resume(it->first); });
+    follow_growth(model);
+    const bool clears = AllocationModel(*model.allocation).allocate(1);
+    EXPECT_EQ(error, model.overflowed && !clears ? ENOSPC : 0) << where(&model);
+    if (clears) model.overflowed = false;
+  }
+
+  void extend(SnapshotModel& model, uint64_t sectors) {
+    model.cow->set_size(model.cow->size() + sectors * kSectorBytes);
+    model.allocation->resize(model.cow->size() / kSectorBytes);
+  }
+
+  // What a table that may extend its COW has done.
+  void follow_growth(SnapshotModel& model) {
+    const uint64_t sectors = model.cow->size() / kSectorBytes;
+    if (sectors == model.allocation->cow_sectors()) return;
+    ASSERT_TRUE(model.when_full().grow) << where(&model);
+    ASSERT_LE(model.cow->size(), model.when_full().grow->max_bytes);
+    model.allocation->resize(sectors);
+  }
+
+  template <typename Call>
+  static int error_of(const Call& call) {
+    try {
+      call();
+    } catch (const std::system_error& error) {
+      return errno_of(error);
+    }
+    return 0;
+  }
+
+  // Who is told to wait finds everything as it was, until somebody makes the
+  // device larger.
+  template <typename Call>
+  int error_after_waiting(const Call& call) {
+    for (;;) {
+      try {
+        return error_of([&] {
+          try {
+            call();
+          } catch (const NoRoomYet& not_now) {
+            throw Waits{not_now.code(), not_now.what()};
+          }
+        });
+      } catch (const Waits& waits) {
+        bool is_one_full = false;
+        for (auto& [name, model] : snapshots_) {
+          follow_growth(model);
+          if (!model.invalid && !model.overflowed) {
+            EXPECT_EQ(target(name)->status_line(), model.status());
+          }
+          if (!model.when_full().wait ||
+              waits.what != name + ": the exception store is full") {
+            continue;
+          }
+          is_one_full = true;
+          extend(model, 1 + pick(2 * model.chunk_bytes / kSectorBytes));
+        }
+        if (!is_one_full) {
+          ADD_FAILURE() << "nobody is full: " << waits.what;
+          return -1;
+        }
+      }
+    }
+  }
+  struct Waits {
+    std::error_code code;
+    std::string what;
+  };
+
   void remove_snapshot() {
     auto it = snapshots_.begin();
     std::advance(it, pick(snapshots_.size()));
@@ -204,16 +308,27 @@ class World {
     snapshots_.erase(it);
   }
 
+  // A request goes in pieces of 4 MiB, more than there is.
   void write_origin(bool zeroes) {
     ByteRange range = random_range(kOriginBytes);
+    Bytes data = zeroes ? Bytes(range.length) : random_bytes(range.length);
+    int error = error_after_waiting([&] {
+      if (zeroes) {
+        target("base")->zero(range);
+      } else {
+        target("base")->write(range.offset, data);
+      }
+    });
+    bool is_refused = false;
+    for (auto& [name, model] : snapshots_) {
+      follow_growth(model);
+      is_refused |= !model.invalid && model.when_full().refuse_origin &&
+                    !model.when_full().wait && !model.has_room_for(range);
+    }
+    ASSERT_EQ(error, is_refused ? EIO : 0) << "step " << step_;
+    if (is_refused) return;
     for (auto& [name, model] : snapshots_) {
       if (!model.invalid && !model.except(range)) model.invalid = true;
-    }
-    Bytes data = zeroes ? Bytes(range.length) : random_bytes(range.length);
-    if (zeroes) {
-      target("base")->zero(range);
-    } else {
-      target("base")->write(range.offset, data);
     }
     put(origin_, range.offset, data);
   }
@@ -222,16 +337,14 @@ class World {
     auto [device, model] = any_snapshot();
     ByteRange range = random_range(model->length);
     Bytes data = zeroes ? Bytes(range.length) : random_bytes(range.length);
-    int error = 0;
-    try {
+    int error = error_after_waiting([&, target = device] {
       if (zeroes) {
-        device->zero(range);
+        target->zero(range);
       } else {
-        device->write(range.offset, data);
+        target->write(range.offset, data);
       }
-    } catch (const std::system_error& failure) {
-      error = errno_of(failure);
-    }
+    });
+    follow_growth(*model);
     bool writable = !model->invalid && !model->overflowed;
     if (writable && model->except(range)) {
       ASSERT_EQ(error, 0) << where(model);
@@ -242,11 +355,12 @@ class World {
     if (!writable) return;
     if (model->type == StoreType::persistent_overflow) {
       model->overflowed = true;
-      // What the failed write could do without space may have been done.
-      accept_either(*device, model, range, data);
-    } else {
+    } else if (!model->when_full().refuse_origin) {
       model->invalid = true;
+      return;
     }
+    // What the failed write could do without space may have been done.
+    accept_either(*device, model, range, data);
   }
 
   void discard_snapshot() {
@@ -259,6 +373,7 @@ class World {
     } catch (const std::system_error& failure) {
       error = errno_of(failure);
     }
+    follow_growth(*model);
     Bytes zeroes(range.length);
     if (!snapshot_of(model->table).discard_zeroes_cow) {
       ASSERT_EQ(error, EOPNOTSUPP);

@@ -42,6 +42,8 @@ class FaultyDevice : public BlockDevice {
   void write_durable(uint64_t offset, std::span<const std::byte> from) override;
   void zero(ByteRange range) override;
   void flush() override;
+  void grow(uint64_t bytes) override { below_->grow(bytes); }
+  std::optional<Backing> backing() const override { return below_->backing(); }
   Extent extent_at(uint64_t offset) override {
     return below_->extent_at(offset);
   }

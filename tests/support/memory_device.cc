@@ -69,6 +69,18 @@ void MemoryDevice::set_size(uint64_t bytes) {
   size_ = bytes;
 }
 
+void MemoryDevice::set_filesystem(uint64_t bytes) {
+  WriterLock lock(mutex_);
+  filesystem_ = bytes;
+}
+
+std::optional<BlockDevice::Backing> MemoryDevice::backing() const {
+  ReaderLock lock(mutex_);
+  if (!filesystem_) return std::nullopt;
+  const uint64_t stored = pages_.size() * kPageBytes;
+  return Backing{stored, *filesystem_ - std::min(stored, *filesystem_)};
+}
+
 std::vector<std::byte> MemoryDevice::content() const {
   ReaderLock lock(mutex_);
   std::vector<std::byte> all(size_);

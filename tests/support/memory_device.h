@@ -34,10 +34,16 @@ class MemoryDevice : public BlockDevice {
       EXCLUDES(mutex_);
   void zero(ByteRange range) override EXCLUDES(mutex_);
   void flush() override {}
+  void grow(uint64_t bytes) override { set_size(bytes); }
+  std::optional<Backing> backing() const override EXCLUDES(mutex_);
   Extent extent_at(uint64_t offset) override EXCLUDES(mutex_);
 
   // Grows it with zeroes, or cuts it off.
   void set_size(uint64_t bytes) EXCLUDES(mutex_);
+
+  // From now on it can be extended, as a sparse file that has a filesystem of
+  // so many bytes for itself.
+  void set_filesystem(uint64_t bytes) EXCLUDES(mutex_);
 
   // Everything that is on it.
   std::vector<std::byte> content() const EXCLUDES(mutex_);
@@ -56,6 +62,7 @@ class MemoryDevice : public BlockDevice {
 
   mutable SharedMutex mutex_;
   uint64_t size_ GUARDED_BY(mutex_);
+  std::optional<uint64_t> filesystem_ GUARDED_BY(mutex_);
   std::map<uint64_t, Page> pages_ GUARDED_BY(mutex_);  // by page number
 };
 

@@ -6,6 +6,7 @@
 #include "core/admission.h"
 #include "core/device.h"
 #include "core/mutex.h"
+#include "core/no_room_yet.h"
 
 namespace snapfs::test {
 
@@ -35,6 +36,19 @@ inline Admission::Pass enter(Device& device) {
     ParkedThread parked;
     if (auto pass = device.admission().enter(parked)) return *std::move(pass);
     parked.wait();
+  }
+}
+
+// Does `write`, and waits for room as often as it is told to.
+template <typename Write>
+void until_room(const Write& write) {
+  for (;;) {
+    ParkedThread parked;
+    try {
+      return write();
+    } catch (const NoRoomYet& not_now) {
+      if (!not_now.gate()->enter(parked)) parked.wait();
+    }
   }
 }
 

@@ -123,6 +123,8 @@ constexpr BadTable kTargets[] = {
      "1:1: \"cow\" is missing: target snapshot needs it"},
     {"target: snapshot-origin\ndevice: d\ncow: c\n",
      "3:1: \"cow\" is not a key of target snapshot-origin"},
+    {"target: snapshot-origin\ndevice: d\nwhen_full: {wait: 5}\n",
+     "3:1: \"when_full\" is not a key of target snapshot-origin"},
     {"target: snapshot-origin\ndevice: d\ncommit_interval: 5s\n",
      "3:1: \"commit_interval\" is not a key of target snapshot-origin"},
     {"device: d\ntarget: snapshot\norigin: o\ncow: c\n",
@@ -207,6 +209,33 @@ constexpr BadTable kSnapshotValues[] = {
     {"commit_interval: 5 days",
      "4:18: \"commit_interval\" must be a time from 1ms to 1h such as 5s, not "
      "\"5 days\""},
+    {"when_full: wait",
+     "4:12: \"when_full\" must be a map of \"grow\", \"wait\" and "
+     "\"refuse\", not \"wait\""},
+    {"when_full: {}", "4:12: \"when_full\" says nothing; leave it out"},
+    {"when_full: {wat: 5}",
+     "4:13: unknown key \"when_full.wat\"; the nearest known key is "
+     "\"when_full.wait\""},
+    {"when_full: {wait: 0}",
+     "4:19: \"when_full.wait\" must be a time from 1ms to 30 days such as "
+     "10min, not \"0\""},
+    {"when_full: {refuse: snapshot}",
+     "4:21: \"when_full.refuse\" must be origin, not \"snapshot\""},
+    {"when_full: {grow: 1GiB}",
+     "4:19: \"when_full.grow\" must be a map of \"step\" and \"max\", not "
+     "\"1GiB\""},
+    {"when_full: {grow: {step: 1GiB}}",
+     "4:19: \"when_full.grow.max\" is missing"},
+    {"when_full: {grow: {step: 4, max: 1GiB}}",
+     "4:26: \"when_full.grow.step\" must be a size with a unit such as 10GiB, "
+     "not \"4\""},
+    {"thresholds: 80",
+     "4:13: \"thresholds\" must be a list of percentages, "
+     "not \"80\""},
+    {"thresholds: [80, 100]",
+     "4:18: \"thresholds\" must be a number from 1 to 99, perhaps with %, not "
+     "\"100\""},
+    {"thresholds: [80, 80]", "4:18: \"thresholds\" must be ascending"},
     {"initialise: true", "4:13: \"initialise\" must be force, not \"true\""},
     {"stale: \"\"", "4:8: \"stale\" must be accept, not empty"},
     {"activate: later",

@@ -57,11 +57,12 @@ TEST(Examples, manual_names_every_key) {
   std::stringstream text;
   text << manual.rdbuf();
   for (const char* key :
-       {"name",       "target",   "length",          "read_only",  "mode",
-        "uid",        "gid",      "activate",        "device",     "origin",
-        "cow",        "path",     "create",          "size",       "store",
-        "chunk_size", "features", "commit_interval", "initialise", "stale",
-        "table",      "wait",     "merge_rate",      "also_as",    "force"})
+       {"name",       "target",    "length",          "read_only",  "mode",
+        "uid",        "gid",       "activate",        "device",     "origin",
+        "cow",        "path",      "create",          "size",       "store",
+        "chunk_size", "features",  "commit_interval", "initialise", "stale",
+        "table",      "wait",      "merge_rate",      "also_as",    "force",
+        "when_full",  "thresholds"})
     EXPECT_NE(text.str().find(std::string(".It Cm ") + key + " :"),
               std::string::npos)
         << key;

@@ -130,6 +130,34 @@ TEST(TableReader, places_of_what_the_core_may_refuse) {
   EXPECT_EQ(read_origin(kOrigin).device_place.prefix(), "f.yaml:2:9: ");
 }
 
+TEST(TableReader, nothing_is_done_about_being_full_by_default) {
+  SnapshotTable table = snapshot_with("");
+  const WhenFull& when_full = table.space.when_full;
+  EXPECT_FALSE(when_full.grow || when_full.wait || when_full.refuse_origin);
+  EXPECT_EQ(table.space.thresholds, (std::vector<unsigned>{80, 95}));
+}
+
+TEST(TableReader, what_is_done_about_being_full) {
+  SnapshotTable table = snapshot_with(
+      "when_full:\n  grow: {step: 1GiB, max: 20GiB}\n  wait: 10min\n"
+      "  refuse: origin\nthresholds: [50, 75%, 99]\n");
+  const WhenFull& when_full = table.space.when_full;
+  ASSERT_TRUE(when_full.grow && when_full.wait);
+  EXPECT_EQ(when_full.grow->step_bytes, uint64_t{1} << 30);
+  EXPECT_EQ(when_full.grow->max_bytes, uint64_t{20} << 30);
+  EXPECT_EQ(*when_full.wait, 10min);
+  EXPECT_TRUE(when_full.refuse_origin);
+  EXPECT_EQ(table.space.thresholds, (std::vector<unsigned>{50, 75, 99}));
+}
+
+TEST(TableReader, when_full_goes_with_a_table_line) {
+  SnapshotTable table = read_snapshot(
+      "table: 0 8 snapshot /dev/a /dev/b P 8\nwhen_full: {wait: 30}\n"
+      "thresholds: []\n");
+  EXPECT_EQ(table.space.when_full.wait, 30s);
+  EXPECT_TRUE(table.space.thresholds.empty());
+}
+
 TEST(TableReader, store_letters_as_the_kernel_reads_them) {
   auto store = [](const std::string& text) {
     return snapshot_with("chunk_size: 8\nstore: " + text).store;

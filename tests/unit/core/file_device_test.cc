@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "core/error.h"
 #include "tests/support/loop_device.h"
 #include "tests/support/pattern.h"
 #include "tests/support/temp_dir.h"
@@ -108,6 +109,38 @@ TEST(file_device, a_read_past_a_shortened_file_is_an_error_that_names_it) {
   EXPECT_THAT(error.what(), HasSubstr(path + " at byte 4096"));
 }
 
+TEST(file_device, a_shortened_file_is_not_made_longer_by_a_write) {
+  TempDir dir;
+  std::string path = dir.make_file("file", 8192);
+  FileDevice device = open_device(path);
+  std::filesystem::resize_file(path, 4096);
+  const std::vector<std::byte> data(1024);
+
+  for (const std::system_error& error :
+       {error_of([&] { device.write(4096, data); }),
+        error_of([&] { device.write(3584, data); }),
+        error_of([&] { device.write_durable(4096, data); }), error_of([&] {
+          device.zero({4096, 512});
+        })}) {
+    EXPECT_EQ(error.code().value(), EIO);
+    EXPECT_THAT(error.what(), HasSubstr("unexpected end of " + path));
+  }
+  EXPECT_EQ(std::filesystem::file_size(path), 4096U);
+}
+
+TEST(file_device, a_file_is_extended_without_taking_space) {
+  TempDir dir;
+  std::string path = dir.make_file("file", 4096);
+  FileDevice device = open_device(path);
+
+  device.grow(uint64_t{1} << 30);
+
+  EXPECT_EQ(device.size(), uint64_t{1} << 30);
+  EXPECT_LE(allocated_bytes(path), 8192U);
+  EXPECT_EQ(device.backing()->stored, allocated_bytes(path));
+  EXPECT_GT(device.backing()->available, 0U);
+}
+
 TEST(file_device, errors_name_the_operation_the_path_and_the_byte) {
   TempDir dir;
   std::string path = dir.make_file("file", 8192);
@@ -190,6 +223,13 @@ TEST_P(FileDeviceOnLoop, a_zeroed_range_is_given_back_to_the_file_below) {
   device.zero({0, 2 << 20});
 
   EXPECT_LE(allocated_bytes(file_), before - (1 << 20));
+}
+
+TEST_P(FileDeviceOnLoop, it_is_not_extended) {
+  FileDevice device = open_device(loop_->path());
+
+  EXPECT_FALSE(device.backing());
+  EXPECT_EQ(errno_of(error_of([&] { device.grow(8 << 20); })), EOPNOTSUPP);
 }
 
 TEST_P(FileDeviceOnLoop, all_of_it_is_data) {

@@ -379,13 +379,16 @@ TEST_F(HandoverTest, a_manual_table_without_a_source_goes_live_when_resumed) {
 TEST_F(HandoverTest, an_origin_goes_on_under_a_new_table) {
   Table shorter = origin_table("orig", "origin");
   std::get<OriginTable>(shorter.target).length_sectors = 1000;
+  Table snapshot = table("A", Activate::now);
+  snapshot_of(snapshot).length_sectors = 1000;
   fill();
+  set_.load({snapshot});
 
   set_.load({shorter});
 
   EXPECT_EQ(target("orig")->size(), 1000u * 512);
   write("orig", 0, 1, 8);
-  EXPECT_EQ(status("A"), "0 32768 snapshot 424/8192 16");
+  EXPECT_EQ(status("A"), "0 1000 snapshot 424/8192 16");
 }
 
 TEST_F(HandoverTest, the_handed_over_store_loads_again) {

@@ -204,9 +204,6 @@ class CowExceptions : private Committable {
   // still has none.
   bool clear_overflow() EXCLUDES(table_mutex_, reason_mutex_);
 
-  // Those who wait for room try again.
-  void wake_waiting() noexcept { space_.wake(); }
-
  private:
   void require_full_length();
   bool try_publish(const std::vector<ExceptionRun>& runs)

@@ -550,10 +550,10 @@ std::vector<std::shared_ptr<Device>> DeviceSet::devices() const {
   return all;
 }
 
-void DeviceSet::wake_waiting() noexcept {
-  MutexLock load_lock(load_mutex_);
-  for (const auto& [name, member] : members_) {
-    if (member.has_store()) member.snapshot->exceptions().wake_waiting();
+void DeviceSet::wake_waiting() {
+  for (const auto& device : devices()) {
+    std::shared_ptr<Target> target = device->live();
+    if (target != nullptr) target->wake_waiting();
   }
 }
 

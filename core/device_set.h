@@ -107,8 +107,9 @@ class DeviceSet {
   // All of them, ordered by name.
   std::vector<std::shared_ptr<Device>> devices() const EXCLUDES(mutex_);
 
-  // Writes that wait for room, in whatever store, try again.
-  void wake_waiting() noexcept EXCLUDES(load_mutex_);
+  // Writes that wait for room, in whatever store, try again. Waits for no load
+  // or suspension, which may be waiting for such a write.
+  void wake_waiting() EXCLUDES(mutex_);
 
   // Makes everything that has been written durable. Errors become events and
   // are reported again by the next flush of the device.

@@ -328,6 +328,11 @@ void Snapshot::flush() {
   if (exceptions_ != nullptr) exceptions_->commit();
 }
 
+void Snapshot::wake_waiting() noexcept {
+  ReaderLock lock(handover_mutex_);
+  if (exceptions_ != nullptr) exceptions_->space().wake();
+}
+
 BlockDevice::Extent Snapshot::extent_at(uint64_t offset) {
   const ChunkSize chunk_size = store().chunk_size();
   ChunkRange rest = chunk_size.cover({offset, size() - offset});

@@ -41,6 +41,7 @@ class Snapshot : public Target {
   void zero(ByteRange range) override;
   void discard(ByteRange range) override;
   void flush() override;
+  void wake_waiting() noexcept override;
   BlockDevice::Extent extent_at(uint64_t offset) override;
   uint64_t allocated_sectors() const override;
   std::string status_line() const override;

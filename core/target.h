@@ -49,6 +49,9 @@ class Target {
   // reported to at least one flush after it happened.
   virtual void flush() = 0;
 
+  // Requests that were told to wait for room (NoRoomYet) try again.
+  virtual void wake_waiting() noexcept {}
+
   // For SEEK_DATA and SEEK_HOLE. REQUIRES: offset < size().
   virtual BlockDevice::Extent extent_at(uint64_t offset) = 0;
 

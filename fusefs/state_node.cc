@@ -12,6 +12,13 @@
 namespace snapfs {
 namespace {
 
+std::string trimmed(const std::string& text) {
+  constexpr const char* kBlank = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kBlank);
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
 class StateHandle : public Handle {
  public:
   StateHandle(std::shared_ptr<StateNode> node, std::string text)
@@ -25,6 +32,11 @@ class StateHandle : public Handle {
   void write(Reply& reply, uint64_t, std::span<const std::byte> data,
              int) override {
     std::string text(reinterpret_cast<const char*>(data.data()), data.size());
+    // This waits for nothing, and what it ends may be what others wait for.
+    if (trimmed(text) == "abort") {
+      node_->command(text);
+      return reply.written(text.size());
+    }
     run_control(node_->context(), reply, [node = node_, text](Reply& answer) {
       node->command(text);
       answer.written(text.size());
@@ -35,13 +47,6 @@ class StateHandle : public Handle {
   const std::shared_ptr<StateNode> node_;
   const std::string text_;
 };
-
-std::string trimmed(const std::string& text) {
-  constexpr const char* kBlank = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string::npos) return "";
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
 
 // What a user wrote may be anything, and the errors file is read by people.
 std::string quoted(const std::string& text) {

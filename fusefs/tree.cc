@@ -150,6 +150,8 @@ void Tree::reload() {
 
 void Tree::shut_down() {
   context_.ending = true;
+  // A suspension may be waiting for a mapping to be written back.
+  devices_.wake_waiting();
   context_.control.wait_idle();
   tables_->finish();
   for (const std::shared_ptr<Device>& device : devices_.devices()) {

@@ -61,8 +61,13 @@ std::string read_device_name(const Field& field, const Word& word) {
   return word.text;
 }
 
+std::string read_path(const Field& field, const std::string& base_dir) {
+  return device_path(base_dir, field.line());
+}
+
 // What whoever keeps tables has noted beside what the user wrote.
-void read_notes(const MapReader& map, Table& table) {
+void read_notes(const MapReader& map, const std::string& base_dir,
+                Table& table) {
   const Field* waits = map.find("waits");
   table.waits = waits != nullptr && waits->boolean();
   table.was_live = waits != nullptr && !table.waits;
@@ -74,6 +79,9 @@ void read_notes(const MapReader& map, Table& table) {
   if (const Field* with = map.find("handover_with"))
     for (const Word& word : with->words())
       table.group.push_back(read_device_name(*with, word));
+  if (const Field* device = map.find("origin_device"))
+    std::get<SnapshotTable>(table.target).origin_path =
+        read_path(*device, base_dir);
 }
 
 // A key that only ever says one thing.
@@ -86,10 +94,6 @@ const Field& require(const MapReader& map, const char* key, TargetType target,
   if (const Field* field = map.find(key)) return *field;
   fail(start,
        quote(key) + " is missing: target " + to_string(target) + " needs it");
-}
-
-std::string read_path(const Field& field, const std::string& base_dir) {
-  return device_path(base_dir, field.line());
 }
 
 // `cow: {path: ..., create: true, size: 10GiB}`
@@ -267,7 +271,7 @@ Table build_table(const YamlNode& root, const std::string& base_dir,
   table.attributes = read_attributes(map);
   table.activate = read_activate(map);
   check_own_name(table);
-  read_notes(map, table);
+  read_notes(map, base_dir, table);
   return table;
 }
 

@@ -21,7 +21,8 @@ constexpr std::string_view kNotOrigin[] = {
     "commit_interval", "initialise", "stale",     "waits",    "handover_from",
     "handover_with",   "when_full",  "thresholds"};
 constexpr std::string_view kOnlySnapshot[] = {"wait"};
-constexpr std::string_view kOnlyMerge[] = {"merge_rate", "also_as", "force"};
+constexpr std::string_view kOnlyMerge[] = {"merge_rate", "also_as", "force",
+                                           "origin_device"};
 
 bool contains(std::span<const std::string_view> keys, std::string_view key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();

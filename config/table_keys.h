@@ -17,7 +17,7 @@ inline constexpr std::string_view kTableKeys[] = {
     "gid",           "initialise",      "stale",      "activate",
     "table",         "commit_interval", "wait",       "merge_rate",
     "also_as",       "force",           "waits",      "handover_from",
-    "handover_with", "when_full",       "thresholds",
+    "handover_with", "when_full",       "thresholds", "origin_device",
 };
 
 inline constexpr std::string_view kWhenFullKeys[] = {"grow", "wait", "refuse"};
@@ -27,8 +27,8 @@ inline constexpr std::string_view kCowKeys[] = {"path", "create", "size",
                                                 "initialise", "stale"};
 
 // The keys that whoever keeps tables adds and takes away.
-inline constexpr std::string_view kNoteKeys[] = {"handover_from",
-                                                 "handover_with", "waits"};
+inline constexpr std::string_view kNoteKeys[] = {
+    "handover_from", "handover_with", "origin_device", "waits"};
 
 // May the key stand beside `table:`?
 bool goes_with_line(std::string_view key);

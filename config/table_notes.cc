@@ -12,6 +12,7 @@
 #include "config/document.h"
 #include "config/messages.h"
 #include "config/table_keys.h"
+#include "config/table_writer.h"
 #include "config/yaml_parser.h"
 
 namespace snapfs {
@@ -175,7 +176,8 @@ std::string with_notes(const std::string& text, const TableNotes& notes) {
   std::string result = without_notes(text);
   const bool adds = notes.waits || notes.was_live ||
                     !notes.handed_over_with.empty() ||
-                    !notes.handed_over_from.empty() || !notes.name.empty();
+                    !notes.handed_over_from.empty() ||
+                    !notes.origin_device.empty() || !notes.name.empty();
   if (!adds) return result;
   result = std::string(without_byte_order_mark(result));
   if (notes.waits || notes.was_live)
@@ -188,6 +190,8 @@ std::string with_notes(const std::string& text, const TableNotes& notes) {
   }
   if (!notes.handed_over_from.empty())
     put_in(result, "handover_from", scalar(notes.handed_over_from));
+  if (!notes.origin_device.empty())
+    put_in(result, "origin_device", quoted_scalar(notes.origin_device));
   if (notes.name.empty()) return result;
   if (const std::optional<YamlNode> map = parse(result);
       map && !find_key(*map, "name")) {

@@ -15,6 +15,7 @@ struct TableNotes {
   std::string name = {};              // `name`, if the text has none
   std::string handed_over_from = {};  // `handover_from`
   std::vector<std::string> handed_over_with = {};  // `handover_with`
+  std::string origin_device = {};                  // `origin_device`, a path
   bool waits = false;                              // `waits: true`
   bool was_live = false;                           // else `waits: false`
 };

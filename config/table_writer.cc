@@ -7,8 +7,36 @@
 namespace snapfs {
 namespace {
 
-// A double-quoted scalar. Texts are UTF-8 without control characters.
-std::string scalar(const std::string& text) {
+std::string octal(uint32_t mode) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "%04o", mode);
+  return text.data();
+}
+
+// A document, key by key.
+class Writer {
+ public:
+  Writer(const std::string& name, const std::string& target) {
+    add("name", quoted_scalar(name));
+    add("target", target);
+  }
+  void add(const std::string& key, const std::string& value) {
+    text_ += key + ": " + value + "\n";
+  }
+  void add(const FileAttributes& attributes) {
+    if (attributes.mode) add("mode", octal(*attributes.mode));
+    if (attributes.uid) add("uid", std::to_string(*attributes.uid));
+    if (attributes.gid) add("gid", std::to_string(*attributes.gid));
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace
+
+std::string quoted_scalar(const std::string& text) {
   std::string quoted = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') quoted += '\\';
@@ -17,30 +45,35 @@ std::string scalar(const std::string& text) {
   return quoted + '"';
 }
 
-std::string octal(uint32_t mode) {
-  std::array<char, 16> text{};
-  std::snprintf(text.data(), text.size(), "%04o", mode);
-  return text.data();
-}
-
-}  // namespace
-
 std::string origin_text(const Table& table) {
   const auto& origin = std::get<OriginTable>(table.target);
-  std::string text =
-      "name: " + scalar(table.name) +
-      "\ntarget: snapshot-origin\ndevice: " + scalar(origin.device) + "\n";
-  auto add = [&](const std::string& key, const std::string& value) {
-    text += key + ": " + value + "\n";
-  };
-  if (origin.length_sectors) {
-    add("length", std::to_string(*origin.length_sectors));
-  }
-  if (origin.read_only) add("read_only", "true");
-  if (table.attributes.mode) add("mode", octal(*table.attributes.mode));
-  if (table.attributes.uid) add("uid", std::to_string(*table.attributes.uid));
-  if (table.attributes.gid) add("gid", std::to_string(*table.attributes.gid));
-  return text;
+  Writer writer(table.name, "snapshot-origin");
+  writer.add("device", quoted_scalar(origin.device));
+  if (origin.length_sectors)
+    writer.add("length", std::to_string(*origin.length_sectors));
+  if (origin.read_only) writer.add("read_only", "true");
+  writer.add(table.attributes);
+  return writer.text();
+}
+
+std::string merge_text(const Table& table) {
+  const auto& snapshot = std::get<SnapshotTable>(table.target);
+  const MergeOptions& merge = *snapshot.merge;
+  Writer writer(table.name, "snapshot-merge");
+  writer.add("origin", quoted_scalar(snapshot.origin));
+  writer.add("cow", quoted_scalar(snapshot.cow.path));
+  if (snapshot.store == StoreType::persistent_overflow)
+    writer.add("store", "PO");
+  if (merge.rate != 0)
+    writer.add("merge_rate", std::to_string(merge.rate) + "B");
+  std::string names;
+  for (const std::string& name : merge.also_as)
+    names += (names.empty() ? "" : ", ") + quoted_scalar(name);
+  if (!names.empty()) writer.add("also_as", "[" + names + "]");
+  if (merge.force) writer.add("force", "true");
+  if (table.activate == Activate::now) writer.add("activate", "now");
+  writer.add(table.attributes);
+  return writer.text();
 }
 
 std::string text_of(const Table& table) {

@@ -148,6 +148,7 @@ class CowExceptions : private Committable {
 
   // What the table says about it; see StoreSpace.
   StoreSpace& space() { return space_; }
+  const StoreSpace& space() const { return space_; }
 
   // From now on reads of these chunks go to the COW. False: invalid meanwhile,
   // or for want of memory: the same record would be made again, and a store

@@ -584,7 +584,12 @@ KeptDevices DeviceSet::kept() {
   if (keeper_ == nullptr) return result;
   for (const auto& [name, member] : members_) {
     // They come from the table of the device that they name.
-    if (member.is_second()) continue;
+    if (member.is_second()) {
+      auto merge = members_.find(member.second_name_of);
+      if (member.gave_store && merge->second.is_merge())
+        result[merge->first].handed_over_from = name;
+      continue;
+    }
     Device& device = *member.device;
     MutexLock lock(device.mutex_);
     if (!device.handed_over_to_.empty()) {

@@ -150,6 +150,7 @@ class DeviceSet {
     std::shared_ptr<MergingSnapshot> merging;      // if it is one
     std::shared_ptr<const Table> table_as_origin;  // which a merge has replaced
     std::string second_name_of;
+    bool gave_store = false;  // a second name: was it the merge's source?
 
     // Do others name it as their origin? A merge is one, too.
     bool is_origin() const { return kind == Kind::origin || is_merge(); }

@@ -148,6 +148,7 @@ void DeviceSet::make_merge_live(Member& source, Member& target,
   const auto& names = merge_options(*target.device->live_table()).also_as;
   if (std::find(names.begin(), names.end(), source_name) != names.end()) {
     become_second_name(source, target);
+    source.gave_store = true;
   } else {
     MutexLock lock(source.device->mutex_);
     source.device->handed_over_to_ = target_name;

@@ -27,6 +27,11 @@ void TableLoad::prepare_merge(Item& item) {
   const SnapshotTable& table = as_snapshot(item.table);
   check_merge_options(item);
   set_base(item);
+  // After a merge of that name, and at a later mount, only the device tells.
+  if (table.origin == item.table.name) {
+    std::get<SnapshotTable>(item.table.target).origin_path =
+        item.family->origin().name();
+  }
   check_merge_origin(item);
   const std::string source = find_source(item);
   auto live = set_.members_.find(item.table.name);
@@ -42,7 +47,9 @@ void TableLoad::prepare_merge(Item& item) {
   if (!source.empty()) {
     return prepare_merge_of_live(item, set_.members_.at(source));
   }
-  if (item.table.activate == Activate::manual) {
+  const bool is_manual =
+      item.table.activate == Activate::manual && !item.table.was_live;
+  if (is_manual || item.table.waits) {
     item.fate = Item::Fate::loaded;
   } else if (is_live) {
     item.fate = Item::Fate::merges;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fusefs/control_client.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,8 +18,8 @@
 
 #include "config/table_reader.h"
 #include "core/error.h"
-#include "core/unique_fd.h"
 #include "fusefs/argument_parser.h"
+#include "fusefs/control_files.h"
 #include "fusefs/exit_status.h"
 #include "fusefs/file_users.h"
 #include "fusefs/log.h"
@@ -48,65 +47,8 @@ Words parse_words(const std::vector<std::string>& arguments,
   return words;
 }
 
-UniqueFd open_file(const std::string& path, int flags) {
-  UniqueFd file(::open(path.c_str(), flags | O_CLOEXEC, 0600));
-  if (!file) throw_errno("open", path);
-  return file;
-}
-
-// Hands on each piece that read(2) returns, until the end of the file.
-void read_pieces(int fd, const std::string& path,
-                 const std::function<void(const char*, std::size_t)>& take) {
-  std::array<char, 65536> piece;
-  for (;;) {
-    const ssize_t count = ::read(fd, piece.data(), piece.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw_errno("read", path);
-    if (count == 0) return;
-    take(piece.data(), static_cast<std::size_t>(count));
-  }
-}
-
-std::string read_text(const std::string& path) {
-  std::string text;
-  const UniqueFd file = open_file(path, O_RDONLY);
-  read_pieces(file.get(), path, [&](const char* piece, std::size_t size) {
-    text.append(piece, size);
-  });
-  return text;
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
-
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
-}
-
-// Names of the devices, in order.
-std::vector<MountedDevice> all_devices(const std::string& mount_point) {
-  const std::string path = mount_point + "/.control/state";
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()),
-                                                      ::closedir);
-  if (!directory) throw_errno("open", path);
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(directory.get())) {
-    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
-  }
-  std::sort(names.begin(), names.end());
-  std::vector<MountedDevice> devices;
-  for (std::string& name : names)
-    devices.push_back({mount_point, std::move(name)});
-  return devices;
-}
-
-// NAME: 0 LENGTH TARGET ...
-std::string target_of(const MountedDevice& device) {
-  std::istringstream status(read_text(device.control("status")));
-  std::string name, begin, length, target;
-  status >> name >> begin >> length >> target;
-  return target.empty() ? "-" : target;
 }
 
 void list_device(const MountedDevice& device) {
@@ -118,31 +60,6 @@ void list_device(const MountedDevice& device) {
               device.name.c_str(), static_cast<uint64_t>(stat.st_size),
               static_cast<uint64_t>(stat.st_blocks) * 512,
               target_of(device).c_str(), state.c_str());
-}
-
-std::string errors_of(const std::string& mount_point) {
-  return read_text(mount_point + "/.control/errors");
-}
-
-// The lines of `now` that `before` did not have. The oldest ones may have been
-// dropped meanwhile.
-std::string new_errors(const std::string& before, const std::string& now) {
-  if (now.starts_with(before)) return now.substr(before.size());
-  const std::size_t last = now.rfind('\n', now.empty() ? 0 : now.size() - 2);
-  return last == std::string::npos ? now : now.substr(last + 1);
-}
-
-// Writes the text; an errno if the table was refused, which close(2) tells.
-int write_table(const std::string& path, const std::string& text) {
-  UniqueFd file = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
-  for (std::size_t done = 0; done < text.size();) {
-    const ssize_t count =
-        ::write(file.get(), text.data() + done, text.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno;
-    done += static_cast<std::size_t>(count);
-  }
-  return ::close(file.release()) == 0 ? 0 : errno;
 }
 
 // What is loaded from a file is called as the file is, unless -n says other.
@@ -160,16 +77,6 @@ std::string read_table_file(const std::string& file) {
     text.append(piece, size);
   });
   return text;
-}
-
-bool load_table(const MountedDevice& device, const std::string& text) {
-  const std::string before = errors_of(device.mount_point);
-  const int error = write_table(device.table(), text);
-  if (error == 0) return true;
-  const std::string why = new_errors(before, errors_of(device.mount_point));
-  if (why.empty()) throw_errno(error, "write", device.table());
-  log_placed_error(why);
-  return false;
 }
 
 // Does something on the mount. On an error: prints what the mount says about

@@ -15,6 +15,7 @@
 #include "fusefs/exit_status.h"
 #include "fusefs/fuse.h"
 #include "fusefs/log.h"
+#include "fusefs/merge_command.h"
 #include "fusefs/mount_command.h"
 #include "fusefs/options.h"
 #include "fusefs/unmount.h"
@@ -78,6 +79,10 @@ constexpr Subcommand kSubcommands[] = {
      "let requests on devices wait; hand over what has waited for it"},
     {"resume", run_resume, "[-m DIR] DEVICE...",
      "let devices go on, under the next table if there is one"},
+    {"merge", run_merge,
+     "[-m DIR] [--wait] [--rate BYTES/s] [--keep-name] [--also-as NAME]\n"
+     "      [--force] DEVICE",
+     "merge a snapshot into its origin"},
     {"clear", run_clear, "[-m DIR] DEVICE...", "drop the next table"},
     {"abort", run_abort, "[-m DIR] DEVICE...",
      "answer EIO to what waits on suspended devices"},

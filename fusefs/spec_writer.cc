@@ -78,6 +78,14 @@ bool is_live_origin(const KeptDevice& device) {
   return device.live != nullptr && is_origin(*device.live);
 }
 
+// Of a merge whose origin is its own name, which a later mount cannot look up.
+std::string origin_device_of(const Table& table) {
+  const auto* snapshot = std::get_if<SnapshotTable>(&table.target);
+  const bool names_itself =
+      snapshot != nullptr && snapshot->merge && snapshot->origin == table.name;
+  return names_itself ? snapshot->origin_path : std::string();
+}
+
 std::string real_path(const std::string& path) {
   char canonical[PATH_MAX];
   if (!::realpath(path.c_str(), canonical)) throw_errno("save to", path);
@@ -234,7 +242,8 @@ std::vector<SpecWriter::Entry> SpecWriter::entries_of(
     if (is_directory_) notes.handed_over_from = device.handed_over_from;
     // It would have to be resumed again otherwise.
     notes.was_live = device.live->activate == Activate::manual &&
-                     rank_of(*device.live) == kSnapshotRank;
+                     std::holds_alternative<SnapshotTable>(device.live->target);
+    notes.origin_device = origin_device_of(*device.live);
     entries.push_back({name, false, with_notes(text_of(*device.live), notes),
                        rank_of(*device.live)});
   }
@@ -243,6 +252,7 @@ std::vector<SpecWriter::Entry> SpecWriter::entries_of(
     notes.waits = !is_directory_;
     if (is_directory_ && device.source != name)
       notes.handed_over_from = device.source;
+    notes.origin_device = origin_device_of(*device.next);
     for (const std::string& other : device.group)
       if (other != name) notes.handed_over_with.push_back(other);
     entries.push_back(
@@ -373,6 +383,7 @@ SpecWriter::File SpecWriter::make_file(const std::string& file,
           with_notes(entry.text, {.name = entry.name,
                                   .handed_over_from = table.handed_over_from,
                                   .handed_over_with = table.group,
+                                  .origin_device = origin_device_of(table),
                                   .waits = table.waits,
                                   .was_live = table.was_live});
     }

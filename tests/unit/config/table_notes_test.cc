@@ -47,6 +47,22 @@ const std::string kTexts[] = {
     "target: snapshot\norigin: '\xc3\xa4'\ncow: b\n",
 };
 
+TEST(TableNotes, the_device_of_a_merge_is_read_back) {
+  for (const char* device : {"/srv/my \"vm\" #1: x, y.img", "/a\\b"}) {
+    for (const std::string text :
+         {"target: snapshot-merge\norigin: t\ncow: b\n",
+          "{target: snapshot-merge, origin: t, cow: b}\n",
+          "table: 0 8 snapshot-merge t b P 16\n"}) {
+      const std::string noted = with_notes(text, {.origin_device = device});
+      EXPECT_EQ(std::get<SnapshotTable>(read_one(noted).target).origin_path,
+                device)
+          << noted;
+      EXPECT_EQ(without_notes(noted), text);
+      EXPECT_TRUE(same_table(noted, text)) << noted;
+    }
+  }
+}
+
 TEST(TableNotes, notes_are_read_back_and_taken_out_again) {
   for (const std::string& text : kTexts) {
     std::string noted = with_notes(text, {.name = "t",

@@ -40,5 +40,34 @@ TEST(TableWriter, what_is_written_reads_back_the_same) {
   }
 }
 
+TEST(TableWriter, a_merge_reads_back_the_same) {
+  Table table;
+  table.name = "base";
+  table.activate = Activate::now;
+  table.attributes.mode = 0640;
+  SnapshotTable snapshot;
+  snapshot.origin = "/srv/my \"vm\" #1: x.img";
+  snapshot.cow.path = "/a\\b";
+  snapshot.store = StoreType::persistent_overflow;
+  snapshot.merge.emplace();
+  snapshot.merge->rate = 5120;
+  snapshot.merge->also_as = {"null", "snap"};
+  snapshot.merge->force = true;
+  table.target = snapshot;
+
+  const Table read = test::read_one(merge_text(table));
+  EXPECT_EQ(read.name, "base");
+  EXPECT_EQ(read.activate, Activate::now);
+  EXPECT_EQ(read.attributes.mode, 0640u);
+  const auto& found = std::get<SnapshotTable>(read.target);
+  EXPECT_EQ(found.origin, snapshot.origin);
+  EXPECT_EQ(found.cow.path, snapshot.cow.path);
+  EXPECT_EQ(found.store, snapshot.store);
+  ASSERT_TRUE(found.merge);
+  EXPECT_EQ(found.merge->rate, 5120u);
+  EXPECT_EQ(found.merge->also_as, snapshot.merge->also_as);
+  EXPECT_TRUE(found.merge->force);
+}
+
 }  // namespace
 }  // namespace snapfs

@@ -210,6 +210,81 @@ TEST_F(SpecWriterTest, a_handover_under_its_name_replaces_the_file) {
                             {"a.yaml", snapshot("c", "store: PO\n")}}));
 }
 
+// As the engine knows it: with the device that its own name means.
+std::shared_ptr<const Table> merge_into_base(const std::string& more = "") {
+  Table merge =
+      *table("base", "target: snapshot-merge\norigin: base\ncow: c\n" + more);
+  std::get<SnapshotTable>(merge.target).origin_path = "/spec/img";
+  return std::make_shared<const Table>(merge);
+}
+
+std::string origin_path_of(const std::string& spec, const std::string& name) {
+  for (const Table& each : read_spec(spec).tables) {
+    if (each.name == name)
+      return std::get<SnapshotTable>(each.target).origin_path;
+  }
+  return "";
+}
+
+TEST_F(SpecWriterTest, a_merge_mounts_again_at_each_point) {
+  write_spec({{"base.yaml", kOrigin}, {"a.yaml", snapshot("c")}});
+  SpecWriter& writer = mount();
+  now_["base"].next = merge_into_base();
+  now_["base"].source = "a";
+  now_["base"].group = {"base"};
+  writer.keep(now_);
+  EXPECT_THAT(mounted(), ElementsAre("a", "base", "base+"));
+
+  const std::shared_ptr<const Table> origin = now_["base"].live;
+  hand_over("base");
+  writer.keep_new(now_);
+  EXPECT_THAT(mounted(), ElementsAre("base"));
+  EXPECT_EQ(origin_path_of(dir_.path(), "base"), "/spec/img");
+  EXPECT_TRUE(files().contains("a.yaml"));
+
+  writer.keep(now_);
+  EXPECT_EQ(files(),
+            (Files{{"base.yaml",
+                    "origin_device: \"/spec/img\"\n"
+                    "handover_from: a\n"
+                    "target: snapshot-merge\norigin: base\ncow: c\n"}}));
+
+  now_["base"] = KeptDevice();
+  now_["base"].live = origin;
+  writer.keep(now_);
+  EXPECT_EQ(files(), (Files{{"base.yaml", kOrigin}}));
+}
+
+TEST_F(SpecWriterTest, the_device_of_a_merge_is_in_a_file_of_several_too) {
+  write_spec({{"all.yaml", "name: base\n" + std::string(kOrigin) +
+                               "---\nname: a\n" + snapshot("c")}});
+  SpecWriter& writer = mount("all.yaml");
+  now_["base"].live = merge_into_base();
+  now_.erase("a");
+  writer.keep(now_);
+  EXPECT_EQ(origin_path_of(dir_.path("all.yaml"), "base"), "/spec/img");
+}
+
+TEST_F(SpecWriterTest, a_merge_that_was_resumed_by_hand_is_live_again) {
+  write_spec({{"base.yaml", kOrigin}});
+  SpecWriter& writer = mount();
+  now_["base"].live = merge_into_base("activate: manual\n");
+  writer.keep(now_);
+  EXPECT_TRUE(read_spec(dir_.path()).tables.at(0).was_live);
+}
+
+TEST_F(SpecWriterTest, what_a_merge_has_left_is_an_origin) {
+  write_spec({{"base.yaml", kOrigin}});
+  SpecWriter& writer = mount();
+  Table left = *now_["base"].live;
+  left.text.clear();
+  now_["base"].live = std::make_shared<const Table>(left);
+  writer.keep(now_);
+  EXPECT_EQ(files().at("base.yaml"),
+            "name: \"base\"\ntarget: snapshot-origin\ndevice: \"" +
+                dir_.path("img") + "\"\n");
+}
+
 TEST_F(SpecWriterTest, a_handover_is_taken_back) {
   const Files before{{"base.yaml", kOrigin}, {"a.yaml", snapshot("c")}};
   write_spec(before);

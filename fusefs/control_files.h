@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+//
+// The control files of a mount, as the subcommands read and write them.
+// Stateless functions; errors are std::system_error.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/unique_fd.h"
+#include "fusefs/mounted_device.h"
+
+namespace snapfs {
+
+UniqueFd open_file(const std::string& path, int flags);
+
+// Hands on each piece that read(2) returns, until the end of the file.
+void read_pieces(int fd, const std::string& path,
+                 const std::function<void(const char*, std::size_t)>& take);
+
+std::string read_text(const std::string& path);
+
+std::string first_line(const std::string& text);
+
+// Names of the devices, in order.
+std::vector<MountedDevice> all_devices(const std::string& mount_point);
+
+// The word that names the target; "-" if the device is not live.
+std::string target_of(const MountedDevice& device);
+
+// What the mount says about errors, oldest first, and the lines of `now` that
+// `before` did not have.
+std::string errors_of(const std::string& mount_point);
+std::string new_errors(const std::string& before, const std::string& now);
+
+// False: the table was refused, and why has been printed.
+bool load_table(const MountedDevice& device, const std::string& text);
+
+}  // namespace snapfs

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# merge.sh COUNT: a merge that snapfs and the real kernel make in turn. Each goes
+# on with what the other has left, is killed half-way, COUNT times in all, and
+# both see the merged content whenever they look. Kills that had left nothing to
+# merge do not count.
+. "$(dirname "$0")/lib.sh"
+count=${1:?COUNT}
+RANDOM=$((seed % 32768))
+
+value() { sed -n "s/^$1: //p" mnt/.control/status/origin; }
+# Or all there was.
+has_merged() {
+  local merged
+  merged=$(value merge_merged_chunks)
+  [ -z "$merged" ] || [ "$merged" -ge "$1" ]
+}
+
+# A store with so many exceptions, all over the place, that the kernel, which
+# has no limit, merges for a second; $expected is what the snapshot shows.
+begin() {
+  chunk=$((8 << RANDOM % 2))
+  new_devices 16M 65536
+  seed=$((seed + 1))
+  "$TEST_IO" ops $seed 2500 "$sectors" 8 1 >ops.list
+  start P "$chunk"
+  "$TEST_IO" replay mnt/snap mnt/origin "" 1 2500 <ops.list
+  expected=$(sha mnt/snap)
+  unmount mnt
+  [ "$(sha origin.img)" != "$expected" ] || fail "there is nothing to merge"
+  stores=$((stores + 1))
+}
+
+# The merge here. $rest: what there is left of it at the mount.
+mount_merge() {
+  mkdir -p merge.d
+  printf '%s\n' "target: snapshot-merge" "origin: $work/origin.img" \
+    "cow: $work/snap.cow" "merge_rate: $1" >merge.d/origin.yaml
+  mount_snapfs merge.d mnt
+  rest=$(value merge_total_chunks)
+  eq "$(sha mnt/origin)" "$expected" "$where: the origin here"
+}
+
+# Killed here, after a random number of chunks.
+merge_here() {
+  mount_merge 1MiB
+  if [ "${rest:-0}" -eq 0 ]; then
+    unmount mnt
+    return 1
+  fi
+  wait_until 30 has_merged $((RANDOM % (rest > 200 ? 200 : rest)))
+  kill -KILL "$daemon"
+  wait_until 10 gone "$daemon"
+  umount -l mnt
+}
+
+# Off there, after a random number of sectors. The table replaces that of the
+# origin, as lvconvert does it.
+merge_there() {
+  in_kernel >kernels <<.
+echo 0 >/boot/status # for the end, which comes at once
+sync
+dmsetup create origin --table "0 \$sectors snapshot-origin /dev/ubda" || exit 1
+dmsetup load origin \
+  --table "0 \$sectors snapshot-merge /dev/ubda /dev/ubdb P $chunk" || exit 1
+dmsetup suspend origin && dmsetup resume origin || exit 1
+in_use() { # allocated, less what the metadata takes
+  set -- \$(dmsetup status origin)
+  used=\${4%%/*}
+  rest=\$((used - \$5))
+}
+in_use
+echo "begin \$rest"
+sum origin_sha256 origin
+limit=\$((rest * $((20 + RANDOM % 80)) / 100))
+while in_use; [ \$rest -gt \$limit ]; do :; done
+echo "end \$rest"
+poweroff -nf
+.
+  eq "$(sed -n 's/^origin_sha256 //p' kernels)" "$expected" \
+    "$where: the origin in the kernel"
+}
+
+stores=0
+ours=0
+theirs=0
+begin
+while [ $((ours + theirs)) -lt "$count" ]; do
+  where="seed $seed, kill $((ours + theirs))"
+  if ! merge_here; then
+    begin
+    continue
+  fi
+  merge_there
+  if [ "$(sed -n 's/^begin //p' kernels)" -eq 0 ]; then
+    begin
+    continue
+  fi
+  ours=$((ours + 1))
+  mount_merge 4KiB
+  unmount mnt
+  if [ "${rest:-0}" -gt 0 ]; then
+    theirs=$((theirs + 1))
+  else
+    begin
+  fi
+done
+
+[ "$count" -lt 4 ] || [ "$theirs" -gt 0 ] || fail "the kernel never was half-way"
+
+# To its end here, and a look at it there.
+mount_merge 1GiB
+wait_until 30 has_merged 1000000
+unmount mnt
+eq "$(sha origin.img)" "$expected" "the origin at the end"
+in_kernel <<<"load P $chunk; report; unload" >kernels
+eq "$(sed -n 's/^snapshot_sha256 //p' kernels)" "$expected" \
+  "the snapshot in the kernel, with nothing in it"
+echo "$ours kills here, continued there; $theirs there, continued here;" \
+  "$stores stores"

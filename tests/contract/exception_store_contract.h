@@ -207,7 +207,7 @@ TYPED_TEST_P(ExceptionStoreContract, an_invalid_store_has_nothing_to_commit) {
 }
 
 TYPED_TEST_P(ExceptionStoreContract, threads_get_chunks_of_their_own) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   constexpr unsigned kThreads = 6;
   this->fixture_.resize_to(4000);

@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -344,12 +343,11 @@ class World {
 };
 
 TEST(MergeModelTest, random_merges_with_power_cuts_match_the_reference) {
-  const bool is_replay = std::getenv("SNAPFS_SEED") != nullptr;
   unsigned merges = 0;
   unsigned cuts = 0;
 
-  for (unsigned i = 0; i < (is_replay ? 1 : kWorlds); ++i) {
-    const uint64_t seed = random_seed();
+  for (unsigned i = 0; i < (is_replay() ? 1 : kWorlds); ++i) {
+    const uint64_t seed = next_seed();
     SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
     World world(seed);
     world.run();
@@ -362,7 +360,7 @@ TEST(MergeModelTest, random_merges_with_power_cuts_match_the_reference) {
   }
 
   // The worlds were of the kind that they are meant to be.
-  if (!is_replay) {
+  if (!is_replay()) {
     EXPECT_GT(merges, 2 * kWorlds);
     EXPECT_GT(cuts, kWorlds);
   }

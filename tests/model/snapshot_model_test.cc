@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -24,6 +23,7 @@
 #include "tests/model/allocation_model.h"
 #include "tests/support/memory_device.h"
 #include "tests/support/memory_opener.h"
+#include "tests/support/seed.h"
 #include "tests/support/tables.h"
 
 namespace snapfs::test {
@@ -461,18 +461,9 @@ class World {
   std::unique_ptr<DeviceSet> set_;
 };
 
-std::vector<uint64_t> seeds(uint64_t count) {
-  if (const char* fixed = std::getenv("SNAPFS_SEED")) {
-    return {std::strtoull(fixed, nullptr, 10)};
-  }
-  std::vector<uint64_t> all(count);
-  std::random_device device;
-  for (uint64_t& seed : all) seed = device();
-  return all;
-}
-
 void run_worlds(bool tight) {
-  for (uint64_t seed : seeds(20)) {
+  for (unsigned i = 0; i < (is_replay() ? 1 : 20); ++i) {
+    const uint64_t seed = next_seed();
     SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
     World(seed, tight).run(400);
     if (testing::Test::HasFailure()) {

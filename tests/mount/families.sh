@@ -5,7 +5,8 @@
 # random writes to all of them give exactly what the same writes give on plain
 # copies. Both families are written at the same time.
 . "$(dirname "$0")/lib.sh"
-seed=${SNAPFS_SEED:-$RANDOM}
+seed=${SNAPFS_SEED:-1}
+[ "$seed" != random ] || seed=$RANDOM
 echo "SNAPFS_SEED=$seed"
 
 mkdir tables.d plain

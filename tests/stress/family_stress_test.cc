@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <random>
@@ -18,6 +17,7 @@
 #include "core/device_set.h"
 #include "tests/support/memory_opener.h"
 #include "tests/support/pattern.h"
+#include "tests/support/seed.h"
 #include "tests/support/tables.h"
 #include "tests/support/yielding_device.h"
 
@@ -164,10 +164,7 @@ class Stress {
 };
 
 TEST(FamilyStressTest, threads_in_the_same_chunks_keep_every_view) {
-  uint64_t seed = std::random_device()();
-  if (const char* fixed = std::getenv("SNAPFS_SEED")) {
-    seed = std::strtoull(fixed, nullptr, 10);
-  }
+  const uint64_t seed = next_seed();
   std::cout << "SNAPFS_SEED=" << seed << std::endl;
 
   Stress(seed).run(4000);

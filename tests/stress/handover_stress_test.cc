@@ -242,7 +242,7 @@ class Stress {
 };
 
 TEST(HandoverStressTest, handovers_disturb_nobody_but_the_old_name) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   std::cout << "SNAPFS_SEED=" << seed << std::endl;
 
   Stress stress(seed);

@@ -7,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <memory>
@@ -186,7 +185,7 @@ class Stress {
 };
 
 TEST(MergeStressTest, everybody_goes_on_while_merges_run) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   std::cout << "SNAPFS_SEED=" << seed << std::endl;
   Stress(seed).run();
 }

@@ -333,7 +333,7 @@ TEST(ExceptionTable, leaves_split_under_descending_inserts) {
 }
 
 TEST(ExceptionTable, leaves_split_under_random_inserts) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   ExceptionTable table;
@@ -367,7 +367,7 @@ TEST(ExceptionTable, touching_runs_in_different_leaves_are_one_stretch) {
 }
 
 TEST(ExceptionTable, random_runs_agree_with_a_map) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   constexpr uint64_t kBegin = kRegion - 4000;
@@ -398,7 +398,7 @@ TEST(ExceptionTable, scattered_exceptions_cost_less_than_the_kernels) {
 }
 
 TEST(ExceptionTable, random_exceptions_cost_less_than_the_kernels) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   ExceptionTable table;
@@ -507,7 +507,7 @@ TEST(ExceptionTable, full_leaves_are_split_wherever_a_run_is_cut) {
 }
 
 TEST(ExceptionTable, random_erasures_match_a_map) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   constexpr uint64_t kChunks = 1500;

@@ -139,7 +139,7 @@ TEST(PersistentStore, the_header_is_written_when_the_log_is_durable) {
 }
 
 TEST(PersistentStore, a_power_cut_while_it_is_made_leaves_a_store_or_none) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   auto memory = cow_of(64);
@@ -269,7 +269,7 @@ TEST(PersistentStore, a_reservation_goes_around_the_metadata) {
 }
 
 TEST(PersistentStore, a_reload_gives_back_every_exception) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   for (uint64_t sectors : {1u, 8u, 32u}) {
@@ -773,7 +773,7 @@ TEST(PersistentStoreFailure, everybody_who_waits_learns_of_it) {
 // What a commit acknowledged is there after a power cut at any point, every
 // record that can be read has its chunk's data, and the store loads.
 TEST(PersistentStoreFailure, a_power_cut_loses_nothing_acknowledged) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   auto memory = cow_of(200);

@@ -110,7 +110,7 @@ TEST(RangeLock, a_moved_hold_is_released_once) {
 }
 
 TEST(RangeLock, no_chunk_is_held_twice_at_once) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   constexpr uint64_t kChunks = 20;
   RangeLock lock;

@@ -272,7 +272,7 @@ TEST(RecordLog, a_log_that_was_loaded_goes_on_where_it_ended) {
 }
 
 TEST(RecordLog, appends_of_any_size_add_up) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   const StoreLayout layout{ChunkSize(1)};
@@ -319,7 +319,7 @@ TEST(RecordLog, every_torn_record_write_reads_as_a_prefix) {
 }
 
 TEST(RecordLog, a_power_cut_at_any_point_leaves_a_prefix) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   for (uint64_t sectors : {1u, 2u, 8u}) {
@@ -384,7 +384,7 @@ TEST(RecordLog, stale_records_behind_the_end_are_not_loaded) {
 }
 
 TEST(RecordLog, stale_records_are_gone_durably_before_the_gap_is_filled) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   const StoreLayout layout{ChunkSize(16)};

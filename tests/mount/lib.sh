@@ -13,7 +13,8 @@
 # At the end, also after a failure or a signal, everything the test started is
 # taken down: file systems, loop devices, snapfs mounts, processes, $work. A
 # process, mount, loop device or lock that is still there after the ordinary
-# way of taking it down fails the test: nothing may be left behind.
+# way of taking it down fails the test: nothing may be left behind. So does
+# whatever a sanitizer has reported.
 set -euEo pipefail
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
@@ -256,6 +257,12 @@ at_end() {
     find "$work" -xdev -name '*.log' -size +0 -exec tail -n 30 {} + >&2
   fi
   rm -rf --one-file-system "$work"
+  if [ -n "$(find "$reports" -type f -size +0)" ]; then
+    echo "REPORTED by a sanitizer:" >&2
+    find "$reports" -type f -size +0 -exec head -n 60 {} + >&2
+    result=1
+  fi
+  rm -rf "$reports"
   [ "$leaks" -eq 0 ] || [ "$result" -ne 0 ] || result=1
   exit "$result"
 }
@@ -280,6 +287,14 @@ here=$(cd "$(dirname "${BASH_SOURCE[-1]}")" && pwd)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-test.XXXXXX")
 work=$(realpath "$work")
+# Programs that are built with sanitizers leave their reports here, also those that
+# run in the background, whoever they run as.
+reports=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-reports.XXXXXX")
+chmod 1777 "$reports"
+for sanitizer in ASAN LSAN TSAN UBSAN; do
+  options=${sanitizer}_OPTIONS
+  export "$options=${!options:+${!options}:}log_path=$reports/$sanitizer"
+done
 trap at_end EXIT
 trap 'trace $?' ERR
 trap 'exit 129' HUP

@@ -48,7 +48,8 @@ void read_file(const fs::path& path, Spec& spec) {
   options.base_dir = spec.base_dir;
   std::string name = path.filename().string();
   std::string text = read_text_file(options.file);
-  for (Table& table : read_spec_file(name, text, std::move(options)))
+  std::vector<Table> tables = read_spec_file(name, text, std::move(options));
+  for (Table& table : tables)
     (table.waits ? spec.waiting : spec.tables).push_back(std::move(table));
   spec.files[std::move(name)] = std::move(text);
 }

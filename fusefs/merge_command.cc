@@ -168,7 +168,7 @@ unsigned terminal_columns() {
 // Tells how far it is: a bar that moves, or a line for each tenth.
 class Reporter {
  public:
-  explicit Reporter(std::string name)
+  explicit Reporter(const std::string& name)
       : prefix_(name + ": "), is_terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
   void show(const MergeStatus& status) {

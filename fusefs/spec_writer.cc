@@ -136,8 +136,8 @@ SpecWriter::SpecWriter(const Spec& spec)
       base_dir_(spec.base_dir),
       file_(spec.is_directory || spec.files.empty()
                 ? std::string()
-                : spec.files.begin()->first) {
-  directory_path_ = real_path(spec.path);
+                : spec.files.begin()->first),
+      directory_path_(real_path(spec.path)) {
   if (!is_directory_) {
     const std::size_t slash = directory_path_.rfind('/');
     real_name_ = directory_path_.substr(slash + 1);

@@ -30,7 +30,7 @@ struct NumberAndUnit {
 };
 
 std::optional<NumberAndUnit> split_unit(std::string_view text) {
-  auto digits_end = std::find_if_not(text.begin(), text.end(), is_digit);
+  const auto* digits_end = std::find_if_not(text.begin(), text.end(), is_digit);
   auto digit_count = static_cast<std::size_t>(digits_end - text.begin());
   if (digit_count == 0) return std::nullopt;
   uint64_t number = 0;
@@ -77,8 +77,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   uint64_t unit_ms = 0;
   if (parts->unit == "ms") unit_ms = 1;
   if (parts->unit == "s" || parts->unit.empty()) unit_ms = 1000;
-  if (parts->unit == "min") unit_ms = 60 * 1000;
-  if (parts->unit == "h") unit_ms = 60 * 60 * 1000;
+  if (parts->unit == "min") unit_ms = 60'000;
+  if (parts->unit == "h") unit_ms = 3'600'000;
   if (unit_ms == 0) return std::nullopt;
   using Milliseconds = std::chrono::milliseconds;
   constexpr auto kMaxCount = static_cast<uint64_t>(Milliseconds::max().count());

@@ -67,8 +67,8 @@ class ExceptionTable {
   uint64_t first_old_after(Leaves::const_iterator leaf, uint64_t none) const;
   Leaves::iterator leaf_for_insert(uint64_t chunk);
   uint64_t upper_bound_of(Leaves::iterator leaf) const;
-  void insert_piece(Leaves::iterator leaf, ExceptionRun piece);
-  Leaves::iterator make_room(Leaves::iterator leaf, uint64_t chunk);
+  void insert_piece(Leaves::iterator it, ExceptionRun piece);
+  Leaves::iterator make_room(Leaves::iterator it, uint64_t chunk);
 
   Leaves leaves_;
   uint64_t size_ = 0;

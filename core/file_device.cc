@@ -112,6 +112,7 @@ void FileDevice::transfer_out(uint64_t offset, std::span<const std::byte> from,
                               int flags) {
   while (!from.empty()) {
     // The vector is read only; its type merely serves reads as well.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
     iovec piece{const_cast<std::byte*>(from.data()), from.size()};
     ssize_t count =
         flags == 0 ? pwrite(fd_.get(), from.data(), from.size(), to_off(offset))
@@ -175,7 +176,7 @@ bool FileDevice::deallocate(ByteRange range) {
   // On a block device these are "write zeroes, may unmap, or refuse" and
   // "write zeroes, offloaded if possible"; both drop the cached pages.
   for (int mode : {FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE}) {
-    int result;
+    int result = 0;
     do {
       result = fallocate(fd_.get(), mode | FALLOC_FL_KEEP_SIZE,
                          to_off(range.offset), to_off(range.length));

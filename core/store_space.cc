@@ -31,8 +31,8 @@ std::string in_words(milliseconds time) {
 std::string in_words(std::chrono::seconds time) {
   const int64_t seconds = time.count();
   if (seconds < 120) return std::to_string(seconds) + " s";
-  if (seconds < 2 * 3600) return std::to_string(seconds / 60) + " min";
-  if (seconds < 2 * 86400) return std::to_string(seconds / 3600) + " h";
+  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
+  if (seconds < 172'800) return std::to_string(seconds / 3600) + " h";
   return std::to_string(seconds / 86400) + " d";
 }
 

@@ -5,10 +5,11 @@
 # snapshot in the directory mnt whose devices are origin.img and snap.cow, and
 # the real kernel's opinion of the same two files.
 #
-# SNAPFS_SEED replays a run; it is printed first.
+# SNAPFS_SEED is the seed, printed first: a number, 1 without it, or "random".
 kernel_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$kernel_dir/../mount/lib.sh"
-seed=${SNAPFS_SEED:-$RANDOM}
+seed=${SNAPFS_SEED:-1}
+[ "$seed" != random ] || seed=$RANDOM
 echo "SNAPFS_SEED=$seed"
 
 # new_devices ORIGIN_SIZE COW_SECTORS

@@ -53,7 +53,8 @@ test_io mmap-cat FILE OFFSET BYTES         through MAP_SHARED, to stdout
 test_io mmap-hold FILE OFFSET BYTES GENERATION   stamps through MAP_SHARED and
                                            keeps it mapped until stdin ends, then
                                            puts what is there to stdout
-test_io hold FILE                          keeps FILE open until stdin ends
+test_io hold FILE [COUNT]                  keeps FILE open until stdin ends, COUNT
+                                           times, and then reads through each
 test_io record DIR FILE BLOCKS ORIGIN NAME...    writes to a mount until it is
                                            dead; what it had synced is in FILE
 test_io check-records SNAP ORIGIN FILE     is that there?
@@ -296,9 +297,15 @@ void mmap_hold_command(const Arguments& args) {
 }
 
 void hold_command(const Arguments& args) {
-  UniqueFd fd = open_file(args.at(0), O_RDONLY);
+  std::vector<UniqueFd> files(args.size() > 1 ? number(args.at(1)) : 1);
+  for (UniqueFd& file : files) file = open_file(args.at(0), O_RDONLY);
   std::cout << "held" << std::endl;
   wait_for_end_of_stdin();
+  if (args.size() == 1) return;
+  for (const UniqueFd& file : files) {
+    char byte;
+    if (::pread(file.get(), &byte, 1, 0) != 1) throw_errno("read", args.at(0));
+  }
 }
 
 int run_command(const Arguments& args) {

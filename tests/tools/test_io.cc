@@ -30,6 +30,7 @@
 #include "tests/support/disk_ops.h"
 #include "tests/support/pattern.h"
 #include "tests/tools/records.h"
+#include "tests/tools/views.h"
 
 namespace snapfs::test {
 namespace {
@@ -39,10 +40,16 @@ using Arguments = std::vector<std::string>;
 constexpr char kUsage[] =
     R"(test_io stamp BYTES GENERATION             stamped sectors, to stdout
 test_io ops SEED COUNT SECTORS MAX ALIGN [discards]  random operations, to stdout
-test_io data < OPS                         what OPS write, one after another
+test_io data [FROM TO] < OPS               what OPS write, one after another, or
+                                           those of the lines FROM to TO
 test_io views CHUNK_SECTORS BYTES SNAP ORIGIN < OPS   both views, into files
 test_io replay SNAP ORIGIN [fsync|direct| [FROM TO]] < OPS   carries OPS out on
-                                           files, all or lines FROM to TO
+                                           files, all or lines FROM to TO;
+                                           discards are holes in SNAP
+test_io kernel-views CHUNK_SECTORS COW SNAP ORIGIN FROM TO < OPS   the same as
+                                           the kernel would, on both views
+test_io check-crash BEFORE AFTER snap|origin FROM DURABLE TO < OPS   may this
+                                           be what a crash has left?
 test_io pwrite FILE OFFSET BYTES           one write; prints what it returned
 test_io pread FILE OFFSET BYTES            one read; prints what it returned
 test_io ftruncate FILE BYTES               prints 0 or the name of the errno
@@ -129,10 +136,13 @@ void ops_command(const Arguments& args) {
   std::cout << to_text(random_ops(options));
 }
 
-void data_command(const Arguments&) {
+void data_command(const Arguments& args) {
+  uint64_t from = args.empty() ? 1 : number(args.at(0));
+  uint64_t to = args.empty() ? UINT64_MAX : number(args.at(1));
   uint64_t generation = 0;
   for (const DiskOp& op : ops_from_stdin()) {
-    put(std::cout, stamped(op.first, op.count, ++generation));
+    if (++generation < from || generation > to) continue;
+    put(std::cout, stamped(op.first, op.count, generation));
   }
 }
 
@@ -174,6 +184,14 @@ void replay_command(const Arguments& args) {
     if (++generation < from || generation > to) continue;
     bool to_origin = op.kind == DiskOp::Kind::origin;
     int fd = to_origin ? origin.get() : snap.get();
+    if (op.kind == DiskOp::Kind::discard) {
+      if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                      static_cast<off_t>(op.bytes().offset),
+                      static_cast<off_t>(op.bytes().length)) != 0) {
+        throw_errno("operation " + std::to_string(generation), args.at(0));
+      }
+      continue;
+    }
     AlignedBuffer buffer(op.bytes().length);
     stamp(buffer.span(), op.first, generation);
     ssize_t done = ::pwrite(fd, buffer.span().data(), buffer.span().size(),
@@ -187,7 +205,9 @@ void replay_command(const Arguments& args) {
       throw std::runtime_error("operation " + std::to_string(generation) +
                                " was cut short");
     }
-    if (how == "fsync" && ::fsync(fd) != 0) throw_errno("fsync", "");
+    if (how == "fsync" && ::fsync(fd) != 0) {
+      throw_errno("operation " + std::to_string(generation), "fsync");
+    }
   }
   if (::fsync(snap.get()) != 0) throw_errno("fsync", args.at(0));
   if (::fsync(origin.get()) != 0) throw_errno("fsync", args.at(1));
@@ -315,6 +335,8 @@ int run_command(const Arguments& args) {
       {"data", data_command},
       {"views", views_command},
       {"replay", replay_command},
+      {"kernel-views", kernel_views_command},
+      {"check-crash", check_crash_command},
       {"pwrite", pwrite_command},
       {"pread", pread_command},
       {"ftruncate", ftruncate_command},

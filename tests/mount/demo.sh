@@ -37,5 +37,5 @@ contains "$told" "All taken down again" "the end"
 # Nothing is left but what it says: the build.
 eq "$(ls tmp)" "" "files left behind"
 eq "$(ls clone/build)" $'demo\ndemo.log' "the build directory"
-eq "$(cd clone && find . -newer "$work/bin" -type f ! -path './build/*' |
-  grep -v install-packages || :)" "" "changed files in the sources"
+eq "$(find clone -newer bin -type f ! -path 'clone/build/*' \
+  ! -name install-packages)" "" "changed files in the sources"

@@ -77,8 +77,8 @@ std::unique_ptr<WriteBackProcess> start_write_back() {
   }
 }
 
-// Each device keeps descriptors open. The soft limit is what select(2) can take,
-// which nobody here uses.
+// Each device keeps descriptors open. The soft limit is what select(2) can
+// take, which nobody here uses.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

@@ -6,11 +6,11 @@
 # origin and an xfs on a snapshot, both through loop devices, and blocks are
 # written and synchronised one by one. SPEC mounts again each time: what was
 # synchronised is there, both file systems are clean, what a snapshot keeps of
-# its origin has not changed; and after each EVERY kills (default 3) the real
+# its origin has not changed; and after each EVERY kills (default 5) the real
 # kernel, which loads what the kill has left, sees the same.
 . "$(dirname "$0")/lib.sh"
 count=${1:?number of kills}
-every=${2:-3}
+every=${2:-5}
 command -v fio >/dev/null || skip "needs fio"
 command -v e2fsck >/dev/null || skip "needs e2fsprogs"
 command -v xfs_repair >/dev/null || skip "needs xfsprogs"
@@ -31,9 +31,9 @@ add() {
   cp mnt/.control/tables/"$1".yaml spec/
 }
 
-# fio on 16 MiB of a device, in blocks of 4 KiB that each have their checksum
+# fio on 4 MiB of a device, in blocks of 4 KiB that each have their checksum
 # inside
-fio=(fio --thread --bs=4k --size=16m --verify=crc32c --verify_fatal=1
+fio=(fio --thread --bs=4k --size=4m --verify=crc32c --verify_fatal=1
   --allow_file_create=0)
 on() { echo "--name=$1 --filename=mnt/$1 --output=$1.log --randseed=$RANDOM"; }
 
@@ -41,8 +41,8 @@ on() { echo "--name=$1 --filename=mnt/$1 --output=$1.log --randseed=$RANDOM"; }
 new_setup() {
   rm -f spec/* ./*.img records now.files past.files
   stamped base.img 256K     # blocks one by one
-  truncate -s 16M plain.img # fio
-  truncate -s 32M disk.img  # ext4
+  truncate -s 4M plain.img  # fio
+  truncate -s 24M disk.img  # ext4
   truncate -s 64M big.img   # below the xfs
   local name
   for name in base plain disk big; do
@@ -53,8 +53,8 @@ new_setup() {
   "${fio[@]}" $(on plain) --rw=write --do_verify=0 --end_fsync=1
   mkfs.ext4 -q mnt/disk
   add snap base 2MiB "chunk_size: 8KiB"
-  add side plain 20MiB "chunk_size: 16KiB"
-  add keep disk 40MiB "chunk_size: 4KiB"
+  add side plain 6MiB "chunk_size: 16KiB"
+  add keep disk 30MiB "chunk_size: 4KiB"
   add xfs big 80MiB "chunk_size: 32KiB"
   keep=$(sha mnt/keep)
   attach mnt/xfs
@@ -215,11 +215,13 @@ for ((round = 1; round <= count; ++round)); do
 
   mount_snapfs spec mnt
   check_devices
-  see >ours
-  unmount mnt
   if [ $((round % every)) -eq 0 ] || [ "$round" -eq "$count" ]; then
+    see >ours
+    unmount mnt
     kernel_sees
     asked=$((asked + 1))
+  else
+    unmount mnt
   fi
   # All the files, too, before the next devices or the end.
   if [ $((round % 5)) -eq 0 ] || [ "$round" -eq "$count" ]; then

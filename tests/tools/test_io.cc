@@ -4,6 +4,7 @@
 // does. Errors are one line on standard error and status 1; a wrong call is
 // status 2.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -62,6 +63,9 @@ test_io mmap-hold FILE OFFSET BYTES GENERATION   stamps through MAP_SHARED and
                                            puts what is there to stdout
 test_io hold FILE [COUNT]                  keeps FILE open until stdin ends, COUNT
                                            times, and then reads through each
+test_io count FILE FILE                    counts on in the first 8 bytes of one
+                                           and then of the other, again and again
+                                           until stdin ends; prints both
 test_io record DIR FILE BLOCKS ORIGIN NAME...    writes to a mount until it is
                                            dead; what it had synced is in FILE
 test_io check-records SNAP ORIGIN FILE     is that there?
@@ -328,6 +332,21 @@ void hold_command(const Arguments& args) {
   }
 }
 
+void count_command(const Arguments& args) {
+  const UniqueFd first = open_file(args.at(0), O_WRONLY);
+  const UniqueFd second = open_file(args.at(1), O_WRONLY);
+  pollfd end{STDIN_FILENO, POLLIN, 0};
+  uint64_t value = 0;
+  do {
+    ++value;
+    for (int fd : {first.get(), second.get()}) {
+      if (::pwrite(fd, &value, sizeof value, 0) != sizeof value)
+        throw_errno("write", args.at(0));
+    }
+  } while (::poll(&end, 1, 0) == 0);
+  std::cout << value << ' ' << value << '\n';
+}
+
 int run_command(const Arguments& args) {
   static const std::map<std::string, void (*)(const Arguments&)> kCommands{
       {"stamp", stamp_command},
@@ -346,6 +365,7 @@ int run_command(const Arguments& args) {
       {"mmap-cat", mmap_cat_command},
       {"mmap-hold", mmap_hold_command},
       {"hold", hold_command},
+      {"count", count_command},
       {"record", record_command},
       {"check-records", check_records_command},
       {"kill-while-writing", kill_while_writing_command}};

@@ -2,6 +2,7 @@
 #include "fusefs/mount_command.h"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +77,15 @@ std::unique_ptr<WriteBackProcess> start_write_back() {
   }
 }
 
+// Each device keeps descriptors open. The soft limit is what select(2) can
+// take, which nobody here uses.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void prepare_process() {
   block_daemon_signals();
   take_libfuse_log();
@@ -86,6 +96,7 @@ void prepare_process() {
   // that itself. Fails without CAP_SYS_RESOURCE, and then so be it.
   ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
   ::umask(S_IRWXG | S_IRWXO);
+  raise_descriptor_limit();
 }
 
 // Runs the mount to its end in this process.

@@ -1,85 +1,151 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# full_stores.sh middle|area_end: stores that were left full, invalid and
-# overflowed. The kernel finds the same state, the same usage and the same
-# content as snapfs showed last, and snapfs finds it again. Chunks of 8 sectors;
-# an origin of 1024 chunks.
+# full_stores.sh middle|area_end CHUNK_SECTORS: stores that were left full, invalid
+# and overflowed, somewhere in an area of records or where one ends. The kernel
+# finds the same state, the same usage and the same content as snapfs showed last,
+# and snapfs finds it again.
 . "$(dirname "$0")/lib.sh"
+where=${1:?middle or area_end}
+chunk=${2:?chunk size in sectors}
 
-# chunk_ops COUNT: whole chunks far from each other, to both devices by turns
+records=$((chunk * 32)) # of an area
+chunks=1024             # of an origin
+room=38                 # exceptions, where it is not an area that counts
+if [ "$chunk" -gt 8 ]; then
+  chunks=64
+  room=14
+fi
+[ "$chunk" -lt 1024 ] || chunks=16 room=6
+[ "$chunk" -ge 8 ] || room=20
+[ "$where" = middle ] || [ $((records + 2)) -lt $chunks ] ||
+  fail "an area of $records records is too much for this test"
+
+# The sector of the Ith chunk of those that are far from each other.
+place() { echo $(($1 * 389 % chunks * chunk)); }
+# chunk_ops COUNT: whole chunks, to both devices by turns
 chunk_ops() {
   local i
   for ((i = 0; i < $1; ++i)); do
-    ((i % 3)) && echo "snap $((i * 389 % 1024 * 8)) 8" ||
-      echo "origin $((i * 389 % 1024 * 8)) 8"
+    echo "$( ((i % 3)) && echo snap || echo origin) $(place $i) $chunk"
+  done
+}
+refused() { echo "refused $(place "$1") $chunk"; }
+origin() { echo "origin $(place "$1") $chunk"; }
+
+names=()
+states=() # as snapfs shows them while they are in use
+loaded=() # as whoever loads the store shows them
+stores=()
+mkdir spec mnt
+
+# new NAME STORE COW_CHUNKS STATE [STATE_WHEN_LOADED] < OPS
+new() {
+  local i=${#names[@]}
+  mkdir "$i"
+  cat >"$i/ops"
+  stamped "$i/origin.img" $((chunks * chunk * 512))
+  truncate -s $(($3 * chunk * 512)) "$i/snap.cow"
+  names+=("$1")
+  stores+=("$2")
+  states+=("0 $((chunks * chunk)) snapshot $4")
+  loaded+=("0 $((chunks * chunk)) snapshot ${5:-$4}")
+  origin_table "$work/$i/origin.img" >"spec/o$i.yaml"
+  snapshot_table "o$i" "$work/$i/snap.cow" "store: $2" "chunk_size: $chunk" \
+    >"spec/s$i.yaml"
+}
+# sectors USED TOTAL METADATA, in chunks
+sectors() { echo "$(($1 * chunk))/$(($2 * chunk)) $(($3 * chunk))"; }
+
+# The header, the area and the exceptions.
+middle() {
+  local all=$((room + 2)) full
+  full=$(sectors $all $all 2)
+  new "full to the last chunk" P $all "$full" < <(chunk_ops $room)
+  new "invalid by a write to the snapshot" P $all Invalid \
+    < <(chunk_ops $room; refused $room)
+  new "invalid by a write to the origin" P $all Invalid < <(chunk_ops $room
+    origin $room; echo "origin $((chunks * chunk / 2)) $((chunks * chunk / 4))")
+  new "overflowed by a write to the snapshot" PO $all Overflow "$full" \
+    < <(chunk_ops $room; refused $room; refused $((room + 1)); origin 0)
+  new "overflowed, then invalid by a write to the origin" PO $all Invalid \
+    < <(chunk_ops $room; refused $room; origin $room)
+  new "the smallest store that takes an exception" P 3 "$(sectors 3 3 2)" \
+    <<<"snap 0 $chunk"
+}
+
+# The last record of an area needs the next area on the device.
+area_end() {
+  local one=$((records + 1))
+  new "one record short of an area" P $((records + 2)) \
+    "$(sectors $one $((records + 2)) 2)" < <(chunk_ops $((records - 1)))
+  new "a full area, and the next at the end" P $((records + 3)) \
+    "$(sectors $((records + 3)) $((records + 3)) 3)" < <(chunk_ops $records)
+  new "one record in the second area" P $((records + 4)) \
+    "$(sectors $((records + 4)) $((records + 4)) 3)" < <(chunk_ops $one)
+  new "invalid in the second area" P $((records + 4)) Invalid \
+    < <(chunk_ops $one; refused $one)
+  # Where the kernel would make the snapshot invalid because the next area does
+  # not fit, snapfs keeps the last chunk unused; what is there stays readable.
+  new "a store without room for the next area" PO $((records + 2)) Overflow \
+    "$(sectors $one $((records + 2)) 2)" \
+    < <(chunk_ops $((records - 1)); refused $((records - 1)))
+}
+
+report() {
+  local i
+  for i in "${!names[@]}"; do
+    echo "$i status $(status_line mnt "s$i")"
+    echo "$i snapshot_sha256 $(sha_or_eio "mnt/s$i")"
+    echo "$i origin_sha256 $(sha "mnt/o$i")"
   done
 }
 
-# case_of NAME STORE COW_CHUNKS STATUS < OPS
-case_of() {
-  local name=$1 store=$2 state=$4
-  cat >ops.list
-  new_devices 4M $(($3 * 8))
-  start "$store" 8
-  "$TEST_IO" replay mnt/snap mnt/origin <ops.list
-  report_ours >ours
-  eq "$(sed -n 's/^status 0 8192 snapshot //p' ours)" "$state" \
-    "$name: status"
-  check_content ops.list 8
-  unmount mnt
+"$where"
+mount_snapfs spec mnt
+for i in "${!names[@]}"; do
+  "$TEST_IO" replay "mnt/s$i" "mnt/o$i" <"$i/ops"
+  eq "$(status_line mnt "s$i")" "${states[i]}" "${names[i]}: status"
+done
+report >ours
+unmount mnt
+for i in "${!names[@]}"; do
+  "$TEST_IO" views "$chunk" $((chunks * chunk * 512)) snap.view origin.view \
+    <"$i/ops"
+  eq "$(sed -n "s/^$i origin_sha256 //p" ours)" "$(sha origin.view)" \
+    "${names[i]}: the origin"
+  found=$(sed -n "s/^$i snapshot_sha256 //p" ours)
+  if [[ ${states[i]} == *Invalid ]]; then
+    eq "$found" EIO "${names[i]}: the snapshot"
+  else
+    eq "$found" "$(sha snap.view)" "${names[i]}: the snapshot"
+  fi
   # Overflow is not on the disk: whoever loads the store sees it full.
-  sed -i "s|Overflow|${full:-$(($3 * 8))/$(($3 * 8)) 16}|" ours
-  kernel_agrees "$store" 8 "$name"
-  start "$store" 8
-  report_ours >again
-  diff -u ours again >&2 || fail "$name: another mount sees something else"
-  unmount mnt
-}
+  sed -i "s|^$i status .*|$i status ${loaded[i]}|" ours
+done
 
-refused() { echo "refused $(($1 * 8)) 8"; }
-origin() { echo "origin $(($1 * 8)) 8"; }
+{
+  cat "$kernel_dir/guest.sh"
+  letters=abcdefghijklmnop
+  for i in "${!names[@]}"; do
+    a=/dev/ubd${letters:i * 2:1}
+    b=/dev/ubd${letters:i * 2 + 1:1}
+    disks+=("$i/origin.img" "$i/snap.cow")
+    echo "dmsetup create snap --table" \
+      "'0 $((chunks * chunk)) snapshot $a $b ${stores[i]} $chunk' || exit 1"
+    echo "dmsetup create origin --table" \
+      "'0 $((chunks * chunk)) snapshot-origin $a' || exit 1"
+    echo "echo \"$i status \$(dmsetup status snap)\""
+    echo "sum '$i snapshot_sha256' snap; sum '$i origin_sha256' origin; unload"
+  done
+} >job
+"$kernel_dir/run-in-kernel" job "${disks[@]}" >kernels ||
+  fail "the job ended with $?: $(cat kernels)"
+printf '%s\n' "${names[@]}" | nl -v 0
+diff -u --label snapfs ours --label kernel kernels >&2 ||
+  fail "the kernel does not see what snapfs showed"
 
-# Full somewhere in an area: 40 chunks are the header, the area and 38
-# exceptions.
-middle() {
-  case_of "full to the last chunk" P 40 "320/320 16" \
-    <<<"$(chunk_ops 38)"
-  case_of "invalid by a write to the snapshot" P 40 Invalid \
-    <<<"$(chunk_ops 38; refused 1)"
-  case_of "invalid by a write to the origin" P 40 Invalid \
-    <<<"$(chunk_ops 38; origin 1; echo "origin 4096 256")"
-  case_of "overflowed by a write to the snapshot" PO 40 Overflow \
-    <<<"$(chunk_ops 38; refused 1; refused 50; origin 0)"
-  case_of "overflowed, then invalid by a write to the origin" PO 40 Invalid \
-    <<<"$(chunk_ops 38; refused 1; origin 1)"
-  case_of "the smallest store that takes an exception" P 3 "24/24 16" \
-    <<<"snap 0 8"
-}
-
-# Full where an area ends: it holds 256 records, and the last of them needs the
-# next area on the device.
-area_end() {
-  case_of "one record short of an area" P 258 "2056/2064 16" \
-    <<<"$(chunk_ops 255)"
-  case_of "a full area, and the next at the end" P 259 "2072/2072 24" \
-    <<<"$(chunk_ops 256)"
-  case_of "one record in the second area" P 260 "2080/2080 24" \
-    <<<"$(chunk_ops 257)"
-  case_of "invalid in the second area" P 260 Invalid \
-    <<<"$(chunk_ops 257; refused $((257 * 389 % 1024)))"
-
-  # Where the kernel would make the snapshot invalid because the next area does
-  # not fit, snapfs keeps the last chunk unused; what is there stays readable.
-  full="2056/2064 16"
-  case_of "a store without room for the next area" PO 258 Overflow \
-    <<<"$(chunk_ops 255; refused $((255 * 389 % 1024)))"
-}
-
-case ${1:-both} in
-  both)
-    middle
-    area_end
-    ;;
-  *) "$1" ;;
-esac
+mount_snapfs spec mnt
+report >again
+diff -u ours again >&2 || fail "another mount sees something else"
+unmount mnt

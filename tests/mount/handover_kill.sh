@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# handover_kill.sh COUNT save|plain [SEED]: kills the daemon COUNT times (-9), at
+# handover_kill.sh COUNT save|plain: kills the daemon COUNT times (-9), at
 # random points of handovers under the same name and another one, and mounts
 # SPEC again each time. The store has one table then, whatever was acknowledged
 # by fsync is there, and a saved SPEC is what was live or was about to be.
@@ -9,9 +9,10 @@
 
 count=${1:?COUNT}
 mode=${2:?save or plain}
-seed=${3:-$((SRANDOM % 30000))}
-RANDOM=$seed
-echo "seed $seed"
+seed=${SNAPFS_SEED:-1}
+[ "$seed" != random ] || seed=$((SRANDOM % 32768))
+RANDOM=$((seed % 32768))
+echo "SNAPFS_SEED=$seed"
 options=()
 [ "$mode" = plain ] || options=(-o save)
 

@@ -4,7 +4,11 @@
 # Tables of handovers, by whichever tool: each replaces what is live or waits and
 # never removes it. Cancelled, replaced, removed, refused.
 . "$(dirname "$0")/lib.sh"
-vim=$(command -v vim || command -v vim.tiny) || skip "needs vim"
+vims=()
+for tool in vim.tiny vim; do
+  ! command -v $tool >/dev/null || vims+=("$tool")
+done
+[ ${#vims[@]} -gt 0 ] || skip "needs vim"
 command -v ed >/dev/null || skip "needs ed"
 
 stamped origin.img 4M
@@ -57,11 +61,13 @@ text >new
 install -m 600 new $tables/one.yaml
 taken install
 append() { printf '$a\n# %s\n.\nw\nq\n' $((++number)); }
-for copy in yes no; do
-  append >commands
-  "$vim" -u NONE -es -c "set backupcopy=$copy" $tables/one.yaml <commands ||
-    fail "vim"
-  taken "vim, backupcopy=$copy"
+for vim in "${vims[@]}"; do
+  for copy in yes no; do
+    append >commands
+    "$vim" -u NONE -es -c "set backupcopy=$copy" $tables/one.yaml <commands ||
+      fail "$vim"
+    taken "$vim, backupcopy=$copy"
+  done
 done
 append >commands
 ed -s $tables/one.yaml <commands || fail "ed"

@@ -170,6 +170,10 @@ status_line() {
 
 # --- the end ----------------------------------------------------------------
 
+# What a test has made that take_down does not know of: a test defines it anew.
+# Called after everything else was taken down, and whatever the result is.
+before_end() { :; }
+
 mounts_below() {
   awk -v below="$work/" 'index($5, below) == 1 { print $5 }' \
     /proc/self/mountinfo | sort -r
@@ -249,10 +253,13 @@ at_end() {
   leaks=0
   cd / || exit 1
   local item
+  # One that a test has stopped would let all of this wait.
+  for item in "${daemons[@]}"; do kill -CONT "$item" 2>/dev/null; done
   for item in $(jobs -p); do kill "$item" 2>/dev/null; done
   wait
   take_down
   [ "$leaks" -eq 0 ] || tear_down
+  before_end || leak "the test's own"
   if [ "$result" -ne 0 ] && [ "$result" -ne 77 ]; then
     find "$work" -xdev -name '*.log' -size +0 -exec tail -n 30 {} + >&2
   fi

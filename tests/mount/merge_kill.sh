@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# merge_kill.sh COUNT [SEED]: kills the daemon COUNT times (-9) at random moments
+# merge_kill.sh COUNT: kills the daemon COUNT times (-9) at random moments
 # of merges, and mounts SPEC again each time. The merge goes on, under the same
 # names, and the origin, what was written to it meanwhile and another snapshot
 # have the right content. Kills that found no merge under way do not count.
 . "$(dirname "$0")/lib.sh"
 
 count=${1:?COUNT}
-seed=${2:-$((SRANDOM % 30000))}
-RANDOM=$seed
-echo "seed $seed"
+seed=${SNAPFS_SEED:-1}
+[ "$seed" != random ] || seed=$((SRANDOM % 32768))
+RANDOM=$((seed % 32768))
+echo "SNAPFS_SEED=$seed"
 
 chunks=1024 # of 4 KiB
 stamped origin.img 4M

@@ -18,7 +18,13 @@ sbin=$(readlink -f /sbin)
 mkdir real mnt
 mount --bind "$sbin" real
 mount -t tmpfs none "$sbin"
-trap 'result=$?; umount --lazy "$sbin"; (exit $result); at_end' EXIT
+# With the machine's own programs again, and whatever the result is.
+leave() {
+  umount --lazy "$sbin" || :
+  (exit "$1") || at_end
+  at_end
+}
+trap 'leave $?' EXIT
 for program in real/*; do ln -s "$work/$program" "$sbin/"; done
 ln -sf "$SNAPFS" "$sbin/mount.snapfs"
 ln -sf "$SNAPFS" "$sbin/umount.fuse.snapfs"

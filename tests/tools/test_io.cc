@@ -4,6 +4,7 @@
 // does. Errors are one line on standard error and status 1; a wrong call is
 // status 2.
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@
 #include "tests/support/disk_ops.h"
 #include "tests/support/pattern.h"
 #include "tests/tools/records.h"
+#include "tests/tools/views.h"
 
 namespace snapfs::test {
 namespace {
@@ -39,10 +41,16 @@ using Arguments = std::vector<std::string>;
 constexpr char kUsage[] =
     R"(test_io stamp BYTES GENERATION             stamped sectors, to stdout
 test_io ops SEED COUNT SECTORS MAX ALIGN [discards]  random operations, to stdout
-test_io data < OPS                         what OPS write, one after another
+test_io data [FROM TO] < OPS               what OPS write, one after another, or
+                                           those of the lines FROM to TO
 test_io views CHUNK_SECTORS BYTES SNAP ORIGIN < OPS   both views, into files
 test_io replay SNAP ORIGIN [fsync|direct| [FROM TO]] < OPS   carries OPS out on
-                                           files, all or lines FROM to TO
+                                           files, all or lines FROM to TO;
+                                           discards are holes in SNAP
+test_io kernel-views CHUNK_SECTORS COW SNAP ORIGIN FROM TO < OPS   the same as
+                                           the kernel would, on both views
+test_io check-crash BEFORE AFTER snap|origin FROM DURABLE TO < OPS   may this
+                                           be what a crash has left?
 test_io pwrite FILE OFFSET BYTES           one write; prints what it returned
 test_io pread FILE OFFSET BYTES            one read; prints what it returned
 test_io ftruncate FILE BYTES               prints 0 or the name of the errno
@@ -53,7 +61,11 @@ test_io mmap-cat FILE OFFSET BYTES         through MAP_SHARED, to stdout
 test_io mmap-hold FILE OFFSET BYTES GENERATION   stamps through MAP_SHARED and
                                            keeps it mapped until stdin ends, then
                                            puts what is there to stdout
-test_io hold FILE                          keeps FILE open until stdin ends
+test_io hold FILE [COUNT]                  keeps FILE open until stdin ends, COUNT
+                                           times, and then reads through each
+test_io count FILE FILE                    counts on in the first 8 bytes of one
+                                           and then of the other, again and again
+                                           until stdin ends; prints both
 test_io record DIR FILE BLOCKS ORIGIN NAME...    writes to a mount until it is
                                            dead; what it had synced is in FILE
 test_io check-records SNAP ORIGIN FILE     is that there?
@@ -128,10 +140,13 @@ void ops_command(const Arguments& args) {
   std::cout << to_text(random_ops(options));
 }
 
-void data_command(const Arguments&) {
+void data_command(const Arguments& args) {
+  uint64_t from = args.empty() ? 1 : number(args.at(0));
+  uint64_t to = args.empty() ? UINT64_MAX : number(args.at(1));
   uint64_t generation = 0;
   for (const DiskOp& op : ops_from_stdin()) {
-    put(std::cout, stamped(op.first, op.count, ++generation));
+    if (++generation < from || generation > to) continue;
+    put(std::cout, stamped(op.first, op.count, generation));
   }
 }
 
@@ -173,6 +188,14 @@ void replay_command(const Arguments& args) {
     if (++generation < from || generation > to) continue;
     bool to_origin = op.kind == DiskOp::Kind::origin;
     int fd = to_origin ? origin.get() : snap.get();
+    if (op.kind == DiskOp::Kind::discard) {
+      if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                      static_cast<off_t>(op.bytes().offset),
+                      static_cast<off_t>(op.bytes().length)) != 0) {
+        throw_errno("operation " + std::to_string(generation), args.at(0));
+      }
+      continue;
+    }
     AlignedBuffer buffer(op.bytes().length);
     stamp(buffer.span(), op.first, generation);
     ssize_t done = ::pwrite(fd, buffer.span().data(), buffer.span().size(),
@@ -186,7 +209,9 @@ void replay_command(const Arguments& args) {
       throw std::runtime_error("operation " + std::to_string(generation) +
                                " was cut short");
     }
-    if (how == "fsync" && ::fsync(fd) != 0) throw_errno("fsync", "");
+    if (how == "fsync" && ::fsync(fd) != 0) {
+      throw_errno("operation " + std::to_string(generation), "fsync");
+    }
   }
   if (::fsync(snap.get()) != 0) throw_errno("fsync", args.at(0));
   if (::fsync(origin.get()) != 0) throw_errno("fsync", args.at(1));
@@ -296,9 +321,30 @@ void mmap_hold_command(const Arguments& args) {
 }
 
 void hold_command(const Arguments& args) {
-  UniqueFd fd = open_file(args.at(0), O_RDONLY);
+  std::vector<UniqueFd> files(args.size() > 1 ? number(args.at(1)) : 1);
+  for (UniqueFd& file : files) file = open_file(args.at(0), O_RDONLY);
   std::cout << "held" << std::endl;
   wait_for_end_of_stdin();
+  if (args.size() == 1) return;
+  for (const UniqueFd& file : files) {
+    char byte;
+    if (::pread(file.get(), &byte, 1, 0) != 1) throw_errno("read", args.at(0));
+  }
+}
+
+void count_command(const Arguments& args) {
+  const UniqueFd first = open_file(args.at(0), O_WRONLY);
+  const UniqueFd second = open_file(args.at(1), O_WRONLY);
+  pollfd end{STDIN_FILENO, POLLIN, 0};
+  uint64_t value = 0;
+  do {
+    ++value;
+    for (int fd : {first.get(), second.get()}) {
+      if (::pwrite(fd, &value, sizeof value, 0) != sizeof value)
+        throw_errno("write", args.at(0));
+    }
+  } while (::poll(&end, 1, 0) == 0);
+  std::cout << value << ' ' << value << '\n';
 }
 
 int run_command(const Arguments& args) {
@@ -308,6 +354,8 @@ int run_command(const Arguments& args) {
       {"data", data_command},
       {"views", views_command},
       {"replay", replay_command},
+      {"kernel-views", kernel_views_command},
+      {"check-crash", check_crash_command},
       {"pwrite", pwrite_command},
       {"pread", pread_command},
       {"ftruncate", ftruncate_command},
@@ -317,6 +365,7 @@ int run_command(const Arguments& args) {
       {"mmap-cat", mmap_cat_command},
       {"mmap-hold", mmap_hold_command},
       {"hold", hold_command},
+      {"count", count_command},
       {"record", record_command},
       {"check-records", check_records_command},
       {"kill-while-writing", kill_while_writing_command}};

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 
 #include "core/file_device.h"
@@ -53,14 +54,11 @@ std::string content_of(HostDevices& host, const OpenedDevice& opened) {
   return sector->header().magic == kMagic ? "a store" : "something unknown";
 }
 
-void refuse_used(HostDevices& host, const OpenedDevice& opened,
-                 const std::string& path) {
-  if (!opened.id.is_block)
-    throw Refusal(EEXIST, path + " exists; --force overwrites it");
+void refuse_content(HostDevices& host, const OpenedDevice& opened,
+                    const std::string& path) {
   const std::string content = content_of(host, opened);
-  if (!content.empty())
-    throw Refusal(EEXIST,
-                  path + " holds " + content + "; --force overwrites it");
+  if (content.empty()) return;
+  throw Refusal(EEXIST, path + " holds " + content + "; --force overwrites it");
 }
 
 }  // namespace
@@ -99,8 +97,10 @@ OpenedDevice StoreDevices::open_output(const std::string& path, uint64_t bytes,
   }
   if (there == source)
     throw Refusal(EBUSY, path + " is the store that is read");
+  if (!force && std::filesystem::is_regular_file(path))
+    throw Refusal(EEXIST, path + " exists; --force overwrites it");
   OpenedDevice opened = host_.open_cow(cow, true, {});
-  if (!force) refuse_used(host_, opened, path);
+  if (!force) refuse_content(host_, opened, path);
   make_room(opened, path, bytes);
   return opened;
 }

@@ -8,6 +8,7 @@
 good_store good
 record good 9 3 4 # dead
 cp --sparse=always good before
+# shellcheck disable=SC2094  # dump is a word here
 "$SNAPFS" dump good >dump
 "$SNAPFS" dump good --format json >dump.json
 

@@ -59,6 +59,7 @@ for directory in "$here"/../golden/*/; do
   same cow original "$name after it was only read"
 
   for format in text json; do
+    # shellcheck disable=SC2094  # dump is a word here
     "$SNAPFS" dump cow --format $format >dump
     [ $format = text ] || is_json dump || fail "$name: no JSON"
     # No header, and ones in the first and the last area.

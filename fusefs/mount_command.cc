@@ -9,6 +9,7 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "fusefs/exit_status.h"
 #include "fusefs/log.h"
 #include "fusefs/mount_namespace.h"
+#include "fusefs/privileges.h"
 #include "fusefs/signals.h"
 #include "fusefs/write_back.h"
 
@@ -86,6 +88,12 @@ void prepare_process() {
   // that itself. Fails without CAP_SYS_RESOURCE, and then so be it.
   ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
   ::umask(S_IRWXG | S_IRWXO);
+  if (!keep_capabilities(kDaemonCapabilities)) {
+    log_message(Severity::warning,
+                std::string("privileges that are not needed could not be given "
+                            "up: ") +
+                    std::strerror(errno));
+  }
 }
 
 // Runs the mount to its end in this process.

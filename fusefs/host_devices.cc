@@ -48,6 +48,15 @@ void refuse_if_empty(const FoundDevice& found, const FileDevice& device) {
   throw Refusal(EINVAL, found.path + " is empty");
 }
 
+// A new store would be made wherever somebody else's link leads.
+void refuse_foreign_link(const std::string& path, const PathTarget& target) {
+  if (target.foreign_link.empty()) return;
+  throw Refusal(EACCES, path + " leads through a symbolic link to " +
+                            target.foreign_link +
+                            " that belongs to another user; with `create` no "
+                            "such link is followed");
+}
+
 // Runs `open`, and says where the table is if it refuses.
 template <typename Open>
 auto at_place(const Place& place, Open open) -> decltype(open()) {
@@ -82,6 +91,7 @@ OpenedDevice HostDevices::open_cow(const CowPath& cow, bool writable,
                                    const Place& place) {
   return at_place(place, [&] {
     PathTarget target = own_mount_.follow(cow.path);
+    if (cow.create) refuse_foreign_link(cow.path, target);
     if (target.outcome == PathTarget::Outcome::missing && cow.create) {
       return create(cow.path, cow.create_bytes, target);
     }

@@ -10,6 +10,7 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "fusefs/exit_status.h"
 #include "fusefs/log.h"
 #include "fusefs/mount_namespace.h"
+#include "fusefs/privileges.h"
 #include "fusefs/signals.h"
 #include "fusefs/write_back.h"
 
@@ -97,6 +99,12 @@ void prepare_process() {
   ::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
   ::umask(S_IRWXG | S_IRWXO);
   raise_descriptor_limit();
+  if (!keep_capabilities(kDaemonCapabilities)) {
+    log_message(Severity::warning,
+                std::string("privileges that are not needed could not be given "
+                            "up: ") +
+                    std::strerror(errno));
+  }
 }
 
 // Runs the mount to its end in this process.

@@ -62,7 +62,7 @@ class OwnMount::Walk {
   enum class Step { next, stop };
 
   Step enter(const std::string& name, bool is_last);
-  Step follow_link(UniqueFd link, bool is_last);
+  Step follow_link(UniqueFd link, bool is_last, bool is_ours);
   bool start_at(const std::string& path);
   bool check_mount(int fd);
   bool rests_on_own(const MountEntry& mount) const;
@@ -124,7 +124,11 @@ OwnMount::Walk::Step OwnMount::Walk::enter(const std::string& name,
 
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return fail(errno, name);
-  if (S_ISLNK(status.st_mode)) return follow_link(std::move(fd), is_last);
+  if (S_ISLNK(status.st_mode)) {
+    const bool is_ours =
+        status.st_uid == 0 || status.st_uid == ::geteuid();
+    return follow_link(std::move(fd), is_last, is_ours);
+  }
   if (!is_last) {
     if (!S_ISDIR(status.st_mode)) return fail(ENOTDIR, name);
     directory_ = std::move(fd);
@@ -137,13 +141,15 @@ OwnMount::Walk::Step OwnMount::Walk::enter(const std::string& name,
   return Step::stop;
 }
 
-OwnMount::Walk::Step OwnMount::Walk::follow_link(UniqueFd link, bool is_last) {
+OwnMount::Walk::Step OwnMount::Walk::follow_link(UniqueFd link, bool is_last,
+                                                 bool is_ours) {
   std::array<char, PATH_MAX> buffer;
   ssize_t length = readlinkat(link.get(), "", buffer.data(), buffer.size());
   if (length < 0) return fail(errno, "a symbolic link");
   std::string text(buffer.data(), static_cast<size_t>(length));
   if (++links_ > kMaxLinks) return fail(ELOOP, text);
   if (is_last) result_.link = text;
+  if (!is_ours) result_.foreign_link = text;
   if (text.starts_with('/') && !start_at(text)) return Step::stop;
   for (std::string& part : split_reversed(text)) {
     // Behind what is still to do, in the order in which it comes.

@@ -35,6 +35,10 @@ struct PathTarget {
   std::string stopped_at;
   // The last component is a symbolic link; this is its text.
   std::string link;
+  // A symbolic link on the way, the last component included, that belongs
+  // neither to root nor to this process: its text. Whoever made it says where
+  // the path leads.
+  std::string foreign_link;
 };
 
 class OwnMount {

@@ -11,13 +11,18 @@
 #include <string_view>
 #include <vector>
 
+#include "fusefs/check_command.h"
 #include "fusefs/control_client.h"
+#include "fusefs/dump_command.h"
 #include "fusefs/exit_status.h"
 #include "fusefs/fuse.h"
+#include "fusefs/info_command.h"
 #include "fusefs/log.h"
 #include "fusefs/merge_command.h"
 #include "fusefs/mount_command.h"
 #include "fusefs/options.h"
+#include "fusefs/repair_command.h"
+#include "fusefs/restore_command.h"
 #include "fusefs/unmount.h"
 
 namespace snapfs {
@@ -90,6 +95,19 @@ constexpr Subcommand kSubcommands[] = {
     {"reload", run_reload, "[[-m] DIR]",
      "read SPEC again and apply its changes"},
     {"events", run_events, "[-m DIR]", "print events as they come"},
+    {"info", run_info, "COW", "say what a store is"},
+    {"check", run_check,
+     "COW [--origin DEV] [--chunk-size SIZE] [--quiet] [--progress]",
+     "look for errors in a store"},
+    {"dump", run_dump, "COW [--format text|json] [--chunk-size SIZE]",
+     "print the metadata of a store"},
+    {"repair", run_repair,
+     "COW --output NEWCOW | --in-place --backup FILE\n"
+     "      [--origin DEV] [--chunk-size SIZE] [--set-valid] [--force] "
+     "[--progress]",
+     "make a sound store of what is sound in a damaged one"},
+    {"restore", run_restore, "DUMP COW [--force]",
+     "write the metadata of a dump back"},
 };
 
 void print_usage() {
@@ -100,7 +118,9 @@ void print_usage() {
   }
   std::puts(
       "\nA DEVICE is the path of its file, or NAME with -m DIR, or NAME alone "
-      "when one\nsnapfs is mounted. See snapfs(8).");
+      "when one\nsnapfs is mounted. See snapfs(8). A COW is the device or file "
+      "of a "
+      "store; see\nsnapfs-store(8).");
 }
 
 const Subcommand* find_subcommand(const std::string& name) {

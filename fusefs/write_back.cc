@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "fusefs/privileges.h"
 
 namespace snapfs {
 
@@ -54,6 +55,8 @@ void become_helper(int socket) {
   const auto own = static_cast<unsigned>(socket);
   if (own > STDERR_FILENO + 1) ::close_range(STDERR_FILENO + 1, own - 1, 0);
   ::close_range(own + 1, ~0u, 0);
+  // The daemon has told if this does not work.
+  static_cast<void>(keep_capabilities(kWriteBackCapabilities));
 }
 
 // Opens by O_PATH what is meant, and asks for its attributes. Something else

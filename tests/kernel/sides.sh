@@ -263,7 +263,7 @@ guest_merge_end() {
 guest_job() {
   cat "$kernel_dir/guest.sh" - <<'GUEST'
 copy() { # DATA DEVICE FIRST COUNT SKIP
-  dd if=$1 of=/dev/mapper/$2 bs=$(($4 * 512)) count=1 \
+  /usr/bin/dd if=$1 of=/dev/mapper/$2 bs=$(($4 * 512)) count=1 \
     iflag=skip_bytes,direct skip=$(($5 * 512)) \
     oflag=direct,seek_bytes seek=$(($3 * 512)) conv=notrunc 2>/dev/null ||
     { echo "copy $*: failed"; exit 1; }

@@ -117,7 +117,9 @@ class RecordsCheck {
     if (!new_ascends_) {
       find_repeats(Kind::new_twice, &DiskRecord::new_chunk, "new chunk ");
     }
-    result_.sound = sound_ - result_.repeated.size();
+    // A store that is in use may have changed between the passes.
+    result_.sound =
+        sound_ - std::min<uint64_t>(sound_, result_.repeated.size());
     return std::move(result_);
   }
 

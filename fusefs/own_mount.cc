@@ -125,8 +125,7 @@ OwnMount::Walk::Step OwnMount::Walk::enter(const std::string& name,
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return fail(errno, name);
   if (S_ISLNK(status.st_mode)) {
-    const bool is_ours =
-        status.st_uid == 0 || status.st_uid == ::geteuid();
+    const bool is_ours = status.st_uid == 0 || status.st_uid == ::geteuid();
     return follow_link(std::move(fd), is_last, is_ours);
   }
   if (!is_last) {

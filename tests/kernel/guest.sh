@@ -20,9 +20,10 @@ unload() {
 }
 
 # put DEVICE FIRST COUNT SKIP: COUNT sectors of the data from SKIP on, in one
-# request that bypasses the page cache, which would round it to whole pages.
+# request that bypasses the page cache, which would round it to whole pages. The
+# shell's own dd goes through it when a buffer is short and not aligned.
 put() {
-  dd if=/dev/ubdc bs=$(($3 * 512)) iflag=skip_bytes skip=$(($4 * 512)) count=1 \
+  /usr/bin/dd if=/dev/ubdc bs=$(($3 * 512)) iflag=skip_bytes skip=$(($4 * 512)) count=1 \
     of="/dev/mapper/$1" oflag=direct,seek_bytes seek=$(($2 * 512)) \
     conv=notrunc 2>/dev/null
 }

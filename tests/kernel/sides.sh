@@ -15,7 +15,7 @@ RANDOM=$((seed % 32768))
 pairs="0 1 2 3"
 sizes=(1 8 128 2048 2 32 512 1024 4 16 64 256)
 sectors=12296 # of an origin; large chunks end behind it
-here_ops=24   # of one side in a round
+side_ops=24   # of one side in a round
 # When one is killed: each synchronised; none, which goes faster.
 crash_ops=(600 12000)
 events=(same other merge none)
@@ -146,9 +146,9 @@ work_here() {
   for p in $pairs; do
     event[p]=${events[(round + p) % 4]}
     how=(fsync direct "")
-    take $((here_ops / 2))
+    take $((side_ops / 2))
     replay_both s$p "${how[RANDOM % 3]}"
-    take $((here_ops / 2))
+    take $((side_ops / 2))
     case ${event[p]} in
       none) replay_both s$p "" ;;
       same)
@@ -263,7 +263,7 @@ guest_merge_end() {
 guest_job() {
   cat "$kernel_dir/guest.sh" - <<'GUEST'
 copy() { # DATA DEVICE FIRST COUNT SKIP
-  dd if=$1 of=/dev/mapper/$2 bs=$(($4 * 512)) count=1 \
+  /usr/bin/dd if=$1 of=/dev/mapper/$2 bs=$(($4 * 512)) count=1 \
     iflag=skip_bytes,direct skip=$(($5 * 512)) \
     oflag=direct,seek_bytes seek=$(($3 * 512)) conv=notrunc 2>/dev/null ||
     { echo "copy $*: failed"; exit 1; }
@@ -304,9 +304,9 @@ GUEST
   fi
   for p in $pairs; do
     skip=0
-    take $((here_ops / 2))
+    take $((side_ops / 2))
     guest_ops s$p
-    take $((here_ops / 2))
+    take $((side_ops / 2))
     case ${events[(round + p + 1) % 4]} in
       none) guest_ops s$p ;;
       same)
@@ -346,13 +346,13 @@ guest_crash() {
       continue
     fi
     skip=0
-    take $((here_ops * 2))
+    take $((side_ops * 2))
     no_discards
     echo "("
     guest_ops s$p
     echo ") &"
   done
-  echo "until [ \$(cat /tmp/done || echo 0) -ge $((next[leader] - here_ops * 2 + enough)) ]" \
+  echo "until [ \$(cat /tmp/done || echo 0) -ge $((next[leader] - side_ops * 2 + enough)) ]" \
     "2>/dev/null; do :; done"
   echo "poweroff -nf"
 }
@@ -363,7 +363,7 @@ in_guest() {
   local disks=() begins=("${next[@]}") part
   for p in $pairs; do cp --sparse=always $p/snap.cow $p/before.cow; done
   guest_job "$1" >job
-  # It was made in a subshell's absence, so the lists are at their new places.
+  # The lists are at their new places now.
   for p in $pairs; do
     "$TEST_IO" data "${begins[p]}" $((next[p] - 1)) <"$(ops $p)" >$p/data.img
     [ -s $p/data.img ] || truncate -s 512 $p/data.img
@@ -401,7 +401,7 @@ in_guest() {
       continue
     fi
     if [ "${events[(round + p + 1) % 4]}" = merge ]; then
-      to=$((from + here_ops / 2 - 1))
+      to=$((from + side_ops / 2 - 1))
       "$TEST_IO" kernel-views ${chunk[p]} $part $p/snap.view $p/origin.view \
         $from $to <"$(ops $p)"
       cp $p/snap.view $p/origin.view

@@ -202,6 +202,20 @@ locks_in() {
     done
 }
 
+# What a test has stopped or suspended would let all that follows wait.
+let_go() {
+  local item state line
+  for item in "${daemons[@]}"; do kill -CONT "$item" 2>/dev/null; done
+  for item in $(mounts_below); do
+    for state in "$item"/.control/state/*; do
+      line=
+      { read -r line <"$state"; } 2>/dev/null
+      [ "${line:-live}" = live ] || timeout 10 \
+        sh -c 'echo resume >"$1" || echo abort >"$1"' sh "$state" 2>/dev/null
+    done
+  done
+}
+
 take_down() {
   local item
   for item in $(mounts_below); do
@@ -248,13 +262,14 @@ tear_down() {
 
 at_end() {
   local result=$?
-  trap - EXIT ERR HUP INT TERM
+  trap - EXIT ERR
+  # Whoever is impatient leaves something behind.
+  trap '' HUP INT TERM
   set +eE
   leaks=0
   cd / || exit 1
+  let_go
   local item
-  # One that a test has stopped would let all of this wait.
-  for item in "${daemons[@]}"; do kill -CONT "$item" 2>/dev/null; done
   for item in $(jobs -p); do kill "$item" 2>/dev/null; done
   wait
   take_down

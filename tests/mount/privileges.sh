@@ -43,6 +43,8 @@ expect_close_on_exec() {
   done
 }
 
+is_asleep() { [ "$(cat "/proc/$1/comm")" = sleep ]; }
+
 stamped origin.img 4M
 mkdir -m 755 tables.d
 origin_table "$work/origin.img" >tables.d/base.yaml
@@ -108,6 +110,7 @@ for options in save "save,clone_fd,max_threads=4"; do
   for user in 0 65534; do
     setpriv --reuid=$user --clear-groups sleep 600 <mnt/snap &
     users+=($!)
+    wait_until 10 is_asleep $!
   done
   kill -TERM "$daemon"
   for user in "${users[@]}"; do

@@ -41,6 +41,15 @@ must_fail "$SNAPFS" restore --force dump "$loop"
 eq "$status" 8 "status of a restore to a loop device ($text)"
 detach "$loop"
 
+# What an interrupted repair leaves is loaded by nobody.
+unmount mnt
+cp --sparse=always snap.cow whole.cow
+printf '\0' | dd of=snap.cow bs=1 seek=8 conv=notrunc status=none
+refuse_mount tables.d "snap.yaml:3:" "version 0"
+"$SNAPFS" restore dump snap.cow
+same snap.cow whole.cow "the COW after a restore"
+mount_snapfs tables.d mnt
+
 # Free again. A device is as good as a file, and is not overwritten unasked.
 unmount mnt
 attach snap.cow

@@ -14,7 +14,7 @@ namespace snapfs {
 namespace {
 
 std::filesystem::path config_dir() {
-  return std::filesystem::path(__FILE__).parent_path() / "../../../config";
+  return std::filesystem::path(SNAPFS_SOURCE_DIR) / "config";
 }
 
 TEST(Examples, are_a_directory_of_tables) {

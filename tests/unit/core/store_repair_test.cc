@@ -101,7 +101,7 @@ TEST(StoreRepair, copy_overwrites_what_was_there) {
 TEST(StoreRepair, copy_crosses_areas_and_packs_them) {
   PlainStore store(1, 300);
   store.add_sound(100);
-  for (uint64_t slot : {0, 1, 31, 32, 64, 99}) store.put(slot, {9999, 1});
+  for (uint64_t slot : {0u, 1u, 31u, 32u, 64u, 99u}) store.put(slot, {9999, 1});
   const StoreCheck check = check_store(store.device(), {}, kNoSink);
   MemoryDevice copy(repaired_bytes(check), "copy");
 
@@ -193,7 +193,7 @@ TEST(StoreRepair, in_place_leaves_data_where_it_is) {
 
 // The areas are read and written at once.
 TEST(StoreRepair, in_place_across_many_areas) {
-  for (uint64_t chunk_sectors : {1, 8}) {
+  for (uint64_t chunk_sectors : {1u, 8u}) {
     SCOPED_TRACE(chunk_sectors);
     const uint64_t count = chunk_sectors * 32 * 4;
     PlainStore store(chunk_sectors, count + 10);

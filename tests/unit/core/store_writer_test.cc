@@ -56,7 +56,7 @@ void expect_copied(PlainStore& store) {
 }
 
 TEST(StoreWriter, metadata_is_the_same_byte_by_byte) {
-  for (uint64_t chunk_sectors : {1, 8, 256}) {
+  for (uint64_t chunk_sectors : {1u, 8u, 256u}) {
     SCOPED_TRACE(chunk_sectors);
     const uint64_t per_area = chunk_sectors * 32;
     for (uint64_t count : {uint64_t{0}, uint64_t{1}, per_area - 1, per_area,

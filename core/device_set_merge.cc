@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/merging_snapshot.h"
 #include "core/origin.h"
+#include "core/reverter.h"
 
 namespace snapfs {
 namespace {
@@ -47,26 +48,36 @@ void DeviceSet::start_merging() { merge_driver_.start(); }
 
 void DeviceSet::stop_merging() { merge_driver_.stop(); }
 
-uint64_t DeviceSet::merge_step(const std::string& name) {
-  std::shared_ptr<Merger> merger;
+uint64_t DeviceSet::merge_step(const std::string& name,
+                               const BackgroundCopy::StepLimit& limit) {
+  std::shared_ptr<BackgroundCopy> copy;
   {
     MutexLock load_lock(load_mutex_);
     Member& member = member_of(name);
-    if (!member.is_merge()) {
+    copy = revert_of(member);
+    if (member.is_merge()) copy = member.merging->shared_merger();
+    if (copy == nullptr) {
       throw std::system_error(EINVAL, std::generic_category(),
                               name + " is not merging");
     }
-    merger = member.merging->shared_merger();
   }
   uint64_t bytes = 0;
   try {
-    bytes = merger->step();
+    bytes = copy->step(limit);
   } catch (const std::exception& error) {
-    merge_ended(merger, error.what());
+    copy_ended(copy, error.what());
     throw;
   }
-  if (bytes == 0) merge_ended(std::move(merger), "");
+  if (bytes == 0) copy_ended(std::move(copy), "");
   return bytes;
+}
+
+void DeviceSet::copy_ended(std::shared_ptr<BackgroundCopy> copy,
+                           const std::string& failure) {
+  if (auto reverter = std::dynamic_pointer_cast<Reverter>(copy)) {
+    return revert_ended(reverter, failure);
+  }
+  merge_ended(std::dynamic_pointer_cast<Merger>(std::move(copy)), failure);
 }
 
 void DeviceSet::set_merge_rate(const std::string& name, uint64_t rate) {

@@ -18,6 +18,8 @@ enum class EventKind {
   remove,        // a device was removed
   merge,         // a merge begins, or has finished
   merge_failed,  // it stands still; the text says why. I/O goes on
+  revert,        // a revert begins, or has finished
+  revert_failed,  // as merge_failed
   invalid,       // a snapshot lost its content; the text says why
   overflow,      // a PO store is full: writes fail, reads go on
   usage,         // a COW device is used up to a threshold

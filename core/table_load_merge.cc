@@ -70,6 +70,14 @@ void TableLoad::prepare_merge(Item& item) {
                          "merge",
                      EINVAL);
   }
+  if (item.store->revert_marks() != nullptr) {
+    throw TableError(table.cow_place,
+                     "a revert to the snapshot on COW device " +
+                         table.cow.path +
+                         " is under way; load it as a snapshot, which finishes "
+                         "that",
+                     EBUSY);
+  }
 }
 
 void TableLoad::check_merge_options(const Item& item) const {

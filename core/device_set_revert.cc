@@ -94,8 +94,9 @@ void DeviceSet::announce_revert(Member& origin,
   events_.on_event({EventKind::revert, name,
                     "begins: " + in_chunks(progress.total - progress.reverted) +
                         " to revert to " + reverter->snapshot_name()});
-  merge_driver_.add(reverter, rate);
-  if (origin.device->state() == DeviceState::suspended) pause_revert(origin);
+  const bool is_paused = origin.device->state() == DeviceState::suspended;
+  reverter->show_paused(is_paused);
+  merge_driver_.add(reverter, rate, is_paused);
 }
 
 void DeviceSet::check_revertible(Member& snapshot) {

@@ -52,9 +52,10 @@ MergeDriver::Place MergeDriver::find(const BackgroundCopy& copy) {
   });
 }
 
-void MergeDriver::add(std::shared_ptr<BackgroundCopy> copy, uint64_t rate) {
+void MergeDriver::add(std::shared_ptr<BackgroundCopy> copy, uint64_t rate,
+                      bool paused) {
   MutexLock lock(mutex_);
-  merges_.push_back({std::move(copy), rate, Clock::now()});
+  merges_.push_back({std::move(copy), rate, Clock::now(), paused});
   changed_.notify_all();
 }
 

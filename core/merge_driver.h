@@ -36,8 +36,10 @@ class MergeDriver {
   // No step begins any more. Waits for the thread; not for that thread to call.
   void stop() EXCLUDES(mutex_);
 
-  // `rate` is bytes of the origin a second, 0 without a limit.
-  void add(std::shared_ptr<BackgroundCopy> copy, uint64_t rate) EXCLUDES(mutex_);
+  // `rate` is bytes of the origin a second, 0 without a limit. Paused: no step
+  // begins before resume().
+  void add(std::shared_ptr<BackgroundCopy> copy, uint64_t rate,
+           bool paused = false) EXCLUDES(mutex_);
   void set_rate(const BackgroundCopy& copy, uint64_t rate) EXCLUDES(mutex_);
 
   // The next three do nothing if the merge is not here.

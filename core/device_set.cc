@@ -17,11 +17,10 @@ namespace snapfs {
 DeviceSet::DeviceSet(DeviceOpener& opener, EventSink& events)
     : opener_(opener),
       events_(events),
-      merge_driver_(
-          [this](std::shared_ptr<BackgroundCopy> copy,
-                 const std::string& failure) {
-            copy_ended(std::move(copy), failure);
-          }) {}
+      merge_driver_([this](std::shared_ptr<BackgroundCopy> copy,
+                           const std::string& failure) {
+        copy_ended(std::move(copy), failure);
+      }) {}
 
 DeviceSet::~DeviceSet() {
   merge_driver_.stop();
@@ -287,7 +286,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
     steps.push_back(make_step(member_of(name)));
     families.insert(steps.back().source->family.get());
     if (steps.back().merging != nullptr && member_of(name).is_origin()) {
-      origins.insert(name);
+      origins.merge(all_names_of(name));
     }
   }
   const std::vector<Member*> frozen = freeze_all(origins);
@@ -322,6 +321,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
       make_live(*step.source, *step.target, std::move(step.snapshot));
     }
   }
+  thaw_second_names(frozen);
 }
 
 // `target` has its store; `source`, unless it is the same device, has none.

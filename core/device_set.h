@@ -90,9 +90,9 @@ class DeviceSet {
   void stop_merging() EXCLUDES(load_mutex_);
 
   // One step of the merge or the revert of that device, as the background does
-  // it: what ends it is done on return. Returns the number of bytes copied; 0: it
-  // has finished, and the device is a plain origin. Throws what the step does.
-  // REQUIRES: start_merging() was not called.
+  // it: what ends it is done on return. Returns the number of bytes copied; 0:
+  // it has finished, and the device is a plain origin. Throws what the step
+  // does. REQUIRES: start_merging() was not called.
   uint64_t merge_step(const std::string& name,
                       const BackgroundCopy::StepLimit& limit = {})
       EXCLUDES(load_mutex_, mutex_);
@@ -102,10 +102,11 @@ class DeviceSet {
   void set_merge_rate(const std::string& name, uint64_t rate)
       EXCLUDES(load_mutex_);
 
-  // The content of the snapshot's origin is that of the snapshot from the return
-  // on, durably; what has to be copied for that is copied in the background.
-  // Both go on, each for itself. Also throws Errc::store_full or an I/O error if
-  // that could not be noted on the COW device: then nothing has changed.
+  // The content of the snapshot's origin is that of the snapshot from the
+  // return on, durably; what has to be copied for that is copied in the
+  // background. Both go on, each for itself. Also throws Errc::store_full or an
+  // I/O error if that could not be noted on the COW device: then nothing has
+  // changed.
   struct RevertOptions {
     bool force = false;  // even if the origin's file is in use
     uint64_t rate = 0;   // bytes a second; 0: as fast as it goes
@@ -223,6 +224,15 @@ class DeviceSet {
   void become_second_name(Member& member, Member& of) REQUIRES(load_mutex_);
   std::vector<Member*> second_names_of(const std::string& name)
       REQUIRES(load_mutex_);
+  std::set<std::string> all_names_of(const std::string& name)
+      REQUIRES(load_mutex_);
+  void set_live_of_all_names(Member& origin,
+                             const std::shared_ptr<Target>& target)
+      REQUIRES(load_mutex_);
+  void thaw_second_names(const std::vector<Member*>& frozen)
+      REQUIRES(load_mutex_);
+  void check_unused(const std::string& name, const std::string& what,
+                    const std::string& force) REQUIRES(load_mutex_);
   void become_origin(Member& member) REQUIRES(load_mutex_);
   void keep_after_merge(const std::string& name) REQUIRES(load_mutex_);
   std::vector<Table> take_waiting_for_merge(const std::string& name)
@@ -237,7 +247,6 @@ class DeviceSet {
   void check_revertible(Member& snapshot) REQUIRES(load_mutex_);
   Member& origin_to_revert(const Member& snapshot) REQUIRES(load_mutex_);
   void check_no_other_copy(const Member& origin) REQUIRES(load_mutex_);
-  void check_unused_for_revert(Device& device) REQUIRES(load_mutex_);
   void check_not_reverting(const Member& member) REQUIRES(load_mutex_);
   std::shared_ptr<Reverter> begin_revert(Member& snapshot,
                                          std::shared_ptr<BlockDevice> origin)

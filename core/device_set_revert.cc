@@ -30,15 +30,13 @@ void DeviceSet::revert(const std::string& name, const RevertOptions& options) {
   check_revertible(snapshot);
   Member& origin = origin_to_revert(snapshot);
   check_no_other_copy(origin);
-  std::set<std::string> names{name, origin.device->name()};
-  for (Member* second : second_names_of(origin.device->name())) {
-    names.insert(second->device->name());
-  }
   if (!options.force) {
-    for (const std::string& each : names) {
-      if (each != name) check_unused_for_revert(*member_of(each).device);
-    }
+    check_unused(origin.device->name(),
+                 "the revert would change the content of ",
+                 "`--force` reverts all the same");
   }
+  std::set<std::string> names = all_names_of(origin.device->name());
+  names.insert(name);
   const std::shared_ptr<BlockDevice> device =
       opener_
           .open_origin(origin.family->origin().name(), true,
@@ -84,11 +82,11 @@ void DeviceSet::announce_revert(Member& origin,
                                 uint64_t rate) {
   const std::string& name = origin.device->name();
   reverter->show_rate(rate);
-  std::vector<Member*> members = second_names_of(name);
-  members.push_back(&origin);
   // Caches are dropped when nothing of the file is parked.
   if (watcher_ != nullptr) {
-    for (Member* member : members) watcher_->after_change(*member->device);
+    for (const std::string& each : all_names_of(name)) {
+      watcher_->after_change(*member_of(each).device);
+    }
   }
   const Reverter::Progress progress = reverter->progress();
   events_.on_event({EventKind::revert, name,
@@ -108,15 +106,17 @@ void DeviceSet::check_revertible(Member& snapshot) {
   if (!exceptions.is_revertible()) {
     refuse(EINVAL, exceptions.state() == SnapshotState::invalid
                        ? "Snapshot is invalid: can't revert to " + name
-                       : name + " is transient, and a revert has to survive a "
-                                "crash");
+                       : name +
+                             " is transient, and a revert has to survive a "
+                             "crash");
   }
   switch (exceptions.state()) {
     case SnapshotState::invalid:
       refuse(EIO, "Snapshot is invalid: can't revert to " + name);
     case SnapshotState::overflowed:
-      refuse(ENOSPC, name + " has overflowed; extend its COW device, and resume "
-                            "it first");
+      refuse(ENOSPC, name +
+                         " has overflowed; extend its COW device, and resume "
+                         "it first");
     case SnapshotState::active:
       break;
   }
@@ -158,20 +158,6 @@ void DeviceSet::check_no_other_copy(const Member& origin) {
   }
 }
 
-// Whoever uses the origin's file sees other content from one moment to the
-// next.
-void DeviceSet::check_unused_for_revert(Device& device) {
-  if (device.open_count() == 0) return;
-  const std::string users =
-      watcher_ == nullptr ? "" : watcher_->users_of(device);
-  if (device.open_count() == 0) return;
-  throw std::system_error(
-      Errc::busy, "the revert would change the content of " + device.name() +
-                      " under its users" +
-                      (users.empty() ? "" : " (" + users + ")") +
-                      "; `force` reverts all the same");
-}
-
 std::shared_ptr<Reverter> DeviceSet::revert_of(const Member& member) {
   if (member.family == nullptr) return nullptr;
   const std::shared_ptr<Reverter> reverter = member.family->reverter();
@@ -211,10 +197,10 @@ void DeviceSet::set_revert_rate(const std::string& name, uint64_t rate) {
 void DeviceSet::check_not_reverting(const Member& member) {
   const std::shared_ptr<Reverter> reverter = revert_of(member);
   if (reverter == nullptr) return;
-  throw std::system_error(
-      Errc::busy, member.device->name() +
-                      " cannot be removed before the revert to " +
-                      reverter->snapshot_name() + " has ended");
+  throw std::system_error(Errc::busy,
+                          member.device->name() +
+                              " cannot be removed before the revert to " +
+                              reverter->snapshot_name() + " has ended");
 }
 
 DeviceSet::Member* DeviceSet::origin_by(const Reverter& reverter) {

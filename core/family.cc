@@ -30,9 +30,7 @@ Admission::Pass Family::enter_settled(ByteRange range) {
     Admission::Pass pass = gate_.enter_or_wait();
     const std::shared_ptr<Reverter> revert = reverter();
     if (revert == nullptr || revert->is_settled(range)) return pass;
-    {
-      const Admission::Pass out = std::move(pass);
-    }
+    { const Admission::Pass out = std::move(pass); }
     revert->settle(range);
   }
 }

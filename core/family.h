@@ -56,17 +56,17 @@ class Family {
   // concerned what others had written, too.
   void flush(BlockDevice& origin) EXCLUDES(flush_mutex_, error_mutex_);
 
-  // The same for a merge or a revert that has copied something. A device reports
-  // an error to one flush alone, which may be another one's: so this throws, too,
-  // if any flush has failed since failed_flushes() was `before`. Then the copies
-  // have to be written again.
+  // The same for a merge or a revert that has copied something. A device
+  // reports an error to one flush alone, which may be another one's: so this
+  // throws, too, if any flush has failed since failed_flushes() was `before`.
+  // Then the copies have to be written again.
   void flush_copies(BlockDevice& origin, uint64_t before)
       EXCLUDES(flush_mutex_, error_mutex_);
   uint64_t failed_flushes() const { return failed_flushes_.load(); }
 
   // The revert of this origin that is under way; null: none. Changes from null
-  // only while no write is inside: the gate, and those of the devices, are closed
-  // and drained.
+  // only while no write is inside: the gate, and those of the devices, are
+  // closed and drained.
   std::shared_ptr<Reverter> reverter() const EXCLUDES(reverter_mutex_);
   void set_reverter(std::shared_ptr<Reverter> reverter)
       EXCLUDES(reverter_mutex_);
@@ -93,8 +93,8 @@ class Family {
   std::vector<Snapshot*> members_;  // largest chunk size first
   const std::shared_ptr<std::atomic<uint64_t>> writes_;
 
-  // Shared by those who flush, so that who holds it alone knows of all that have
-  // failed.
+  // Shared by those who flush, so that who holds it alone knows of all that
+  // have failed.
   SharedMutex flush_mutex_;
   std::atomic<uint64_t> failed_flushes_{0};
   Mutex error_mutex_;

@@ -169,8 +169,8 @@ std::unique_ptr<PersistentStore> PersistentStore::load(
   if (note) {
     marks.first = note->first_mark_chunk;
     if (marks.first >= chunk_size.chunk_of(cow->size())) {
-      throw std::system_error(
-          Errc::bad_metadata, cow->name() +
+      throw std::system_error(Errc::bad_metadata,
+                              cow->name() +
                                   ": the marks of a revert lie beyond the end "
                                   "of the device");
     }
@@ -517,9 +517,9 @@ std::shared_ptr<RevertMarks> PersistentStore::take_room_for_marks(
       RevertNote{next_free_, length >> kSectorShift, exceptions});
   if (marks_->end() > device_chunks()) {
     marks_ = nullptr;
-    throw std::system_error(Errc::store_full,
-                            cow_->name() +
-                                " has no room for the marks of a revert");
+    throw std::system_error(
+        Errc::store_full,
+        cow_->name() + " has no room for the marks of a revert");
   }
   next_free_ = layout_.skip_metadata(marks_->end());
   return marks_;
@@ -550,7 +550,8 @@ void PersistentStore::begin_revert(uint64_t length, uint64_t exceptions) {
     try {
       write_header(*cow_, layout_.chunk_size(), true);
     } catch (const std::exception&) {
-      // It may be there, and then the next mount acts upon it: so this one does.
+      // It may be there, and then the next mount acts upon it: so this one
+      // does.
       return;
     }
     give_marks_back();
@@ -569,8 +570,9 @@ void PersistentStore::load_marks(const RevertNote& note) {
   if (marks->end() > device_chunks()) {
     throw std::system_error(
         Errc::bad_metadata,
-        cow_->name() + ": the marks of a revert lie beyond the end of the "
-                       "device");
+        cow_->name() +
+            ": the marks of a revert lie beyond the end of the "
+            "device");
   }
   marks->load();
   MutexLock lock(mutex_);

@@ -7,7 +7,8 @@
 namespace snapfs {
 namespace {
 
-// What changes is written in pieces of this size, or of a chunk if that is less.
+// What changes is written in pieces of this size, or of a chunk if that is
+// less.
 constexpr uint64_t kWindowBytes = 4096;
 
 uint64_t bytes_of(StoreLayout layout, const std::vector<ChunkRange>& chunks) {
@@ -111,8 +112,7 @@ RevertMarks::Stretch RevertMarks::stretch_at(uint64_t new_chunk,
   if (new_chunk >= note_.first_mark_chunk) return {true, limit};
   MutexLock lock(mutex_);
   const bool is_done = is_set(new_chunk);
-  const uint64_t end =
-      std::min(new_chunk + limit, note_.first_mark_chunk);
+  const uint64_t end = std::min(new_chunk + limit, note_.first_mark_chunk);
   uint64_t next = new_chunk + 1;
   while (next < end && is_set(next) == is_done) ++next;
   return {is_done, next - new_chunk};

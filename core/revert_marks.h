@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Which exceptions of a snapshot its origin has got back in a revert: a bit for
-// each chunk of the COW device, in memory and, durably, on the device itself, in
-// chunks that no exception uses. Bits are set and never cleared, so any part of
-// a torn write is right. Thread-safe; set() is for one thread at a time.
+// each chunk of the COW device, in memory and, durably, on the device itself,
+// in chunks that no exception uses. Bits are set and never cleared, so any part
+// of a torn write is right. Thread-safe; set() is for one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -34,8 +34,8 @@ class RevertMarks {
   void create();
   // Reads them.
   void load() EXCLUDES(mutex_);
-  // Durable on return: writes what changes, and calls `flush`, which is to flush
-  // the device. On an error they are unset as before.
+  // Durable on return: writes what changes, and calls `flush`, which is to
+  // flush the device. On an error they are unset as before.
   template <typename Flush>
   void set(const std::vector<ExceptionRun>& runs, const Flush& flush)
       EXCLUDES(mutex_) {
@@ -50,8 +50,7 @@ class RevertMarks {
     bool is_done = false;
     uint64_t count = 0;
   };
-  Stretch stretch_at(uint64_t new_chunk, uint64_t limit) const
-      EXCLUDES(mutex_);
+  Stretch stretch_at(uint64_t new_chunk, uint64_t limit) const EXCLUDES(mutex_);
 
   // The number of bits that are set.
   uint64_t count() const EXCLUDES(mutex_);

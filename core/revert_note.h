@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // The note in a COW device's header that its origin is being reverted to the
-// snapshot: structure and arithmetic, no I/O. It lies behind the fields that the
-// kernel reads, in the same sector; FORMAT.md describes it. Immutable.
+// snapshot: structure and arithmetic, no I/O. It lies behind the fields that
+// the kernel reads, in the same sector; FORMAT.md describes it. Immutable.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +30,7 @@ struct RevertNote {
 
 // `sector`: the first one of the COW device. Nothing: there is no note, or none
 // that is whole.
-std::optional<RevertNote> unpack_revert_note(
-    std::span<const std::byte> sector);
+std::optional<RevertNote> unpack_revert_note(std::span<const std::byte> sector);
 void pack_revert_note(const RevertNote& note, std::span<std::byte> sector);
 
 // The chunks that the marks lie in, one bit for each chunk below the first.

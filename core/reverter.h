@@ -3,13 +3,14 @@
 // Brings an origin back to what one of its snapshots shows, in steps, and tells
 // who reads or writes where chunks are meanwhile. The snapshot keeps its
 // exceptions, and stays a member of the family. What is to be copied back, the
-// COW's note and marks say (FORMAT.md). From the beginning on both show the same:
+// COW's note and marks say (FORMAT.md). From the beginning on both show the
+// same:
 //
 //   a chunk with an exception that is not done   the origin reads it on the COW
 //   all others                                   the origin has them
 //
-// A step, in the background or by a writer, of the origin or of the snapshot, who
-// needs chunks to be done:
+// A step, in the background or by a writer, of the origin or of the snapshot,
+// who needs chunks to be done:
 //
 //   other snapshots save the old content, durably
 //   -> copy from the COW to the origin -> flush the origin
@@ -45,8 +46,8 @@ class Reverter : public BackgroundCopy {
     uint64_t reverted = 0;
   };
 
-  // `origin` is the family's origin device, opened for writing; `exceptions` has
-  // marks. All but the last must outlive this.
+  // `origin` is the family's origin device, opened for writing; `exceptions`
+  // has marks. All but the last must outlive this.
   Reverter(Family& family, CowExceptions& exceptions,
            std::shared_ptr<BlockDevice> origin);
 

@@ -107,6 +107,7 @@ void TableLoad::run() {
     set_.thaw_all(frozen);
     throw;
   }
+  set_.thaw_second_names(frozen);
   wait();
   keeping.done(set_.kept());
 }
@@ -230,10 +231,10 @@ void TableLoad::prepare_origin(Item& item) {
   if (item.fate == Item::Fate::replaces) {
     check_length_kept(item, self->second);
     if (table.read_only && self->second.family->reverter() != nullptr) {
-      throw TableError(item.table.place,
-                       item.table.name +
-                           " is being reverted, so it cannot be read-only",
-                       EBUSY);
+      throw TableError(
+          item.table.place,
+          item.table.name + " is being reverted, so it cannot be read-only",
+          EBUSY);
     }
   }
   for (const auto& [name, member] : set_.members_) {
@@ -788,7 +789,9 @@ std::vector<DeviceSet::Member*> TableLoad::freeze_sources() {
   const Item* first = nullptr;
   for (const Item& item : items_) {
     // A merge takes the origin's place.
-    if (item.fate == Item::Fate::merges) sources.insert(item.table.name);
+    if (item.fate == Item::Fate::merges) {
+      sources.merge(set_.all_names_of(item.table.name));
+    }
     if (is_frozen_by_load(item)) sources.insert(item.source);
     if (first == nullptr && !sources.empty()) first = &item;
   }
@@ -990,17 +993,23 @@ void TableLoad::replace_origin(Item& item,
                                const std::shared_ptr<Target>& target) {
   DeviceSet::Member& member = set_.members_.at(item.table.name);
   Device& device = *member.device;
-  device.admission_.close();
-  device.admission_.drain();
+  std::vector<Device*> devices;
+  for (const std::string& name : set_.all_names_of(device.name())) {
+    devices.push_back(set_.member_of(name).device.get());
+  }
+  for (Device* each : devices) each->admission_.close();
+  for (Device* each : devices) each->admission_.drain();
   set_.flush(device);
   member.writes_origin = !as_origin(item.table).read_only;
   {
     MutexLock lock(device.mutex_);
-    device.live_ = target;
     device.live_table_ = std::make_shared<const Table>(item.table);
   }
-  device.admission_.open();
-  if (set_.watcher_ != nullptr) set_.watcher_->after_change(device);
+  set_.set_live_of_all_names(member, target);
+  for (Device* each : devices) each->admission_.open();
+  if (set_.watcher_ != nullptr) {
+    for (Device* each : devices) set_.watcher_->after_change(*each);
+  }
   set_.events_.on_event(
       {EventKind::load, device.name(), "replaced by " + target->table_line()});
 }

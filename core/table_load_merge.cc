@@ -144,6 +144,11 @@ void TableLoad::check_second_names(const Item& item,
         items_.begin(), items_.end(),
         [&](const Item& other) { return other.table.name == name; });
     if (name == source && !is_loaded) continue;
+    auto found = set_.members_.find(name);
+    if (found != set_.members_.end() && !is_loaded &&
+        found->second.second_name_of == item.table.name) {
+      continue;
+    }
     if (is_loaded || set_.members_.contains(name)) {
       throw TableError(options.also_as_place,
                        "the name " + name +

@@ -41,10 +41,10 @@ void TableLoad::prepare_revert(Item& item) {
   }
   check_only_revert(item);
   check_revert_may_go_on(item);
-  item.revert_into = set_.opener_
-                         .open_origin(item.family->origin().name(), true,
-                                      table.origin_place)
-                         .device;
+  item.revert_into =
+      set_.opener_
+          .open_origin(item.family->origin().name(), true, table.origin_place)
+          .device;
 }
 
 bool TableLoad::is_origin_writable(const Item& item) {
@@ -54,13 +54,13 @@ bool TableLoad::is_origin_writable(const Item& item) {
       return !origin->read_only;
     }
   }
-  return std::any_of(
-      set_.members_.begin(), set_.members_.end(), [&](const auto& each) {
-        const DeviceSet::Member& member = each.second;
-        return member.is_origin() && !member.is_merge() &&
-               member.origin == item.origin_storage &&
-               !member.device->live()->read_only();
-      });
+  return std::any_of(set_.members_.begin(), set_.members_.end(),
+                     [&](const auto& each) {
+                       const DeviceSet::Member& member = each.second;
+                       return member.is_origin() && !member.is_merge() &&
+                              member.origin == item.origin_storage &&
+                              !member.device->live()->read_only();
+                     });
 }
 
 void TableLoad::check_only_revert(const Item& item) {
@@ -109,8 +109,8 @@ void TableLoad::check_revert_may_go_on(const Item& item) {
 
 void TableLoad::refuse_during_reverts() {
   for (const Item& item : items_) {
-    if (as_origin(item.table) == nullptr &&
-        item.fate != Item::Fate::loaded && item.revert_into == nullptr) {
+    if (as_origin(item.table) == nullptr && item.fate != Item::Fate::loaded &&
+        item.revert_into == nullptr) {
       refuse_during_revert(item);
     }
   }

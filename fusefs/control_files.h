@@ -37,9 +37,9 @@ std::string new_errors(const std::string& before, const std::string& now);
 // False: the table was refused, and why has been printed.
 bool load_table(const MountedDevice& device, const std::string& text);
 
-// Does something on the mount: `action` gives 0 or an errno. On an error: prints
-// what the mount says about it, or else its text, and who uses the device if that
-// is why. False then.
+// Does something on the mount: `action` gives 0 or an errno. On an error:
+// prints what the mount says about it, or else its text, and who uses the
+// device if that is why. False then.
 bool act(const MountedDevice& device, const std::function<int()>& action);
 
 // At the beginning of the file. 0 or an errno.

@@ -35,7 +35,9 @@ unsigned terminal_columns() {
 class Reporter {
  public:
   Reporter(const std::string& name, std::string done)
-      : prefix_(name + ": "), done_(std::move(done)), is_terminal_(::isatty(STDOUT_FILENO) == 1) {}
+      : prefix_(name + ": "),
+        done_(std::move(done)),
+        is_terminal_(::isatty(STDOUT_FILENO) == 1) {}
 
   void show(const MergeStatus& status) {
     pace_.note(MergePace::Clock::now(), status.merged);
@@ -120,9 +122,8 @@ MountedDevice origin_of(const MountedDevice& snapshot,
         first_name_of(device).empty())
       return device;
   }
-  throw std::runtime_error(
-      snapshot.name + ": its origin, " + wanted +
-      ", is no device of this mount" + hint);
+  throw std::runtime_error(snapshot.name + ": its origin, " + wanted +
+                           ", is no device of this mount" + hint);
 }
 
 int follow(const MountedDevice& device, const CopyWords& words) {

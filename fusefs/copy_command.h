@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What `snapfs merge` and `snapfs revert` have in common. Errors are UsageError,
-// or std::runtime_error with a line for the user.
+// What `snapfs merge` and `snapfs revert` have in common. Errors are
+// UsageError, or std::runtime_error with a line for the user.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "fusefs/merge_command.h"
 
-
 #include <optional>
 #include <stdexcept>
 #include <variant>

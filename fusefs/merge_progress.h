@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// How far a merge, or a revert, is, in words: from the texts of its status file to what is
-// printed. Stateless but for MergePace; one thread.
+// How far a merge, or a revert, is, in words: from the texts of its status file
+// to what is printed. Stateless but for MergePace; one thread.
 #pragma once
 
 #include <chrono>

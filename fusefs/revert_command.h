@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 //
 // `snapfs revert`: brings a snapshot's origin back to what the snapshot shows,
-// which stays, and follows that. As the other subcommands, see control_client.h.
+// which stays, and follows that. As the other subcommands, see
+// control_client.h.
 #pragma once
 
 #include <string>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
 // Random worlds in which snapshots are merged, and origins reverted to them,
-// while everybody reads and writes, and in which the power fails: at any operation on any device, with any of
-// what was not durable lost. The reference knows views and sectors alone: what
-// each may hold. SNAPFS_SEED replays one seed.
+// while everybody reads and writes, and in which the power fails: at any
+// operation on any device, with any of what was not durable lost. The reference
+// knows views and sectors alone: what each may hold. SNAPFS_SEED replays one
+// seed.
 #include <gtest/gtest.h>
 
 #include <algorithm>

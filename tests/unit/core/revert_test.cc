@@ -245,9 +245,9 @@ TEST_F(RevertTest, it_says_when_it_begins_and_when_it_has_finished) {
   for (const Event& event : events_.events()) {
     if (event.kind == EventKind::revert) texts.push_back(event.text);
   }
-  EXPECT_EQ(texts, (std::vector<std::string>{
-                       "begins: 4 chunks to revert to s",
-                       "finished: 4 chunks reverted to s"}));
+  EXPECT_EQ(texts,
+            (std::vector<std::string>{"begins: 4 chunks to revert to s",
+                                      "finished: 4 chunks reverted to s"}));
 }
 
 // --- Order -------------------------------------------------------------------
@@ -260,11 +260,10 @@ TEST_F(RevertTest, the_intent_is_durable_before_the_origin_is_written) {
 
   set_->revert("s", {});
 
-  EXPECT_EQ(recorded(),
-            (std::vector<std::string>{
-                "flush origin", "flush s-cow", "flush s-cow",
-                "zero s-cow 24576+4096", "flush s-cow",
-                "write_durable s-cow 0+512"}));
+  EXPECT_EQ(recorded(), (std::vector<std::string>{
+                            "flush origin", "flush s-cow", "flush s-cow",
+                            "zero s-cow 24576+4096", "flush s-cow",
+                            "write_durable s-cow 0+512"}));
 }
 
 TEST_F(RevertTest, a_step_copies_flushes_the_origin_and_marks_what_is_done) {
@@ -273,15 +272,13 @@ TEST_F(RevertTest, a_step_copies_flushes_the_origin_and_marks_what_is_done) {
 
   set_->merge_step("base");
 
-  EXPECT_EQ(recorded(),
-            (std::vector<std::string>{
-                "write origin 8192+8192", "write origin 32768+4096",
-                "write origin 81920+4096", "flush origin",
-                "write s-cow 24576+4096", "flush s-cow"}));
+  EXPECT_EQ(recorded(), (std::vector<std::string>{
+                            "write origin 8192+8192", "write origin 32768+4096",
+                            "write origin 81920+4096", "flush origin",
+                            "write s-cow 24576+4096", "flush s-cow"}));
   recording_->clear();
   EXPECT_EQ(set_->merge_step("base"), 0u);
-  EXPECT_EQ(recorded(),
-            std::vector<std::string>{"write_durable s-cow 0+512"});
+  EXPECT_EQ(recorded(), std::vector<std::string>{"write_durable s-cow 0+512"});
 }
 
 TEST_F(RevertTest, a_writer_of_either_has_its_chunks_done_first) {
@@ -318,9 +315,9 @@ TEST_F(RevertTest, other_chunks_are_written_as_ever) {
   write("base", 400, 8, kLate);
 
   EXPECT_EQ(recorded(),
-            (std::vector<std::string>{
-                "write s-cow 28672+4096", "flush s-cow",
-                "write_durable s-cow 4096+4096", "write origin 204800+4096"}));
+            (std::vector<std::string>{"write s-cow 28672+4096", "flush s-cow",
+                                      "write_durable s-cow 4096+4096",
+                                      "write origin 204800+4096"}));
   revert_all();
   EXPECT_EQ(differs("base", 400, 8, kLate), "");
   EXPECT_EQ(differs("s", 400, 8, kOld), "");
@@ -481,8 +478,8 @@ TEST_F(RevertTest, a_power_cut_at_any_point_leaves_what_can_be_finished) {
         if (count == 0 || ops[count - 1].device != device->memory->name()) {
           own.push_back({kWrite, device->memory->name(), 0, 0, {}});
         }
-        device->memory->write(0,
-                              after_power_cut(*image, own, own.size(), survives));
+        device->memory->write(
+            0, after_power_cut(*image, own, own.size(), survives));
       }
       open();
       if (count > begun || is_reverting()) expect_snapshot_content("base");
@@ -549,13 +546,15 @@ TEST_F(RevertTest, an_origin_that_was_written_without_its_snapshot_is_kept) {
   set_->load({origin_table("base", "origin")});
   ASSERT_TRUE(set_->find("base")->try_open());
 
-  EXPECT_NE(refusal([&] { set_->load({snapshot("s")}); })
-                .find("change the content of base under its users"),
+  EXPECT_NE(refusal([&] {
+              set_->load({snapshot("s")});
+            }).find("change the content of base under its users"),
             std::string::npos);
   set_->find("base")->closed();
   write("base", 500, 1, kLate);
-  EXPECT_NE(refusal([&] { set_->load({snapshot("s")}); })
-                .find("its origin base was written without it"),
+  EXPECT_NE(refusal([&] {
+              set_->load({snapshot("s")});
+            }).find("its origin base was written without it"),
             std::string::npos);
   Table table = snapshot("s");
   snapshot_of(table).cow.accept_stale = true;
@@ -579,9 +578,10 @@ TEST_F(RevertTest, what_cannot_be_is_refused_and_changes_nothing) {
             std::string::npos);
   EXPECT_NE(refused("x"), "");
   ASSERT_TRUE(set_->find("base")->try_open());
-  EXPECT_NE(refused("s").find("the revert would change the content of base "
-                              "under its users; `force` reverts all the same"),
-            std::string::npos);
+  EXPECT_NE(
+      refused("s").find("the revert would change the content of base "
+                        "under its users; `--force` reverts all the same"),
+      std::string::npos);
   EXPECT_FALSE(is_reverting());
   set_->revert("s", {true, 0});
   EXPECT_TRUE(is_reverting());
@@ -596,8 +596,9 @@ TEST_F(RevertTest, a_read_only_origin_is_refused) {
   std::get<OriginTable>(origin.target).read_only = true;
   set_->load({origin, snapshot("s")});
 
-  EXPECT_NE(refusal([&] { set_->revert("s", {}); })
-                .find("the origin base is read-only"),
+  EXPECT_NE(refusal([&] {
+              set_->revert("s", {});
+            }).find("the origin base is read-only"),
             std::string::npos);
 }
 
@@ -608,8 +609,9 @@ TEST_F(RevertTest, an_origin_that_is_no_device_is_refused) {
   snapshot_of(alone).origin = snapshot_of(alone).origin_path = "origin";
   set_->load({alone});
 
-  EXPECT_NE(refusal([&] { set_->revert("s", {}); })
-                .find("its origin, origin, is no device of this mount"),
+  EXPECT_NE(refusal([&] {
+              set_->revert("s", {});
+            }).find("its origin, origin, is no device of this mount"),
             std::string::npos);
 }
 
@@ -618,8 +620,9 @@ TEST_F(RevertTest, without_room_for_the_marks_it_is_refused) {
   set_->load({snapshot("t")});
   write("t", 0, 24, kOwn);
 
-  EXPECT_NE(refusal([&] { set_->revert("t", {}); })
-                .find("has no room for the marks of a revert"),
+  EXPECT_NE(refusal([&] {
+              set_->revert("t", {});
+            }).find("has no room for the marks of a revert"),
             std::string::npos);
   EXPECT_FALSE(is_reverting());
   write("base", 0, 8, kNew);
@@ -630,16 +633,18 @@ TEST_F(RevertTest, meanwhile_nothing_is_taken_merged_or_removed) {
   diverge();
   revert();
 
-  EXPECT_NE(refusal([&] { set_->load({snapshot("t")}); })
-                .find("a snapshot cannot be taken during a revert"),
+  EXPECT_NE(refusal([&] {
+              set_->load({snapshot("t")});
+            }).find("a snapshot cannot be taken during a revert"),
             std::string::npos);
   EXPECT_NE(refusal([&] {
               set_->load({merge_table("base", "origin", "s-cow")});
             }).find("the origin is being reverted to s"),
             std::string::npos);
   for (const char* name : {"s", "base"}) {
-    EXPECT_NE(refusal([&] { set_->remove(name); })
-                  .find("cannot be removed before the revert to s has ended"),
+    EXPECT_NE(refusal([&] {
+                set_->remove(name);
+              }).find("cannot be removed before the revert to s has ended"),
               std::string::npos);
   }
   revert_all();
@@ -652,8 +657,9 @@ TEST_F(RevertTest, there_is_none_during_a_merge) {
   set_->load({merge_table("base", "origin", "s-cow")});
   set_->suspend("s");
 
-  EXPECT_NE(refusal([&] { set_->revert("t", {}); })
-                .find("a snapshot is being merged into base"),
+  EXPECT_NE(refusal([&] {
+              set_->revert("t", {});
+            }).find("a snapshot is being merged into base"),
             std::string::npos);
 }
 
@@ -786,8 +792,9 @@ TEST_F(RevertTest, a_note_of_which_nobody_knows_counts) {
   set_->revert("s", {});
 
   expect_snapshot_content("base");
-  EXPECT_NE(refusal([&] { set_->merge_step("base"); })
-                .find("The intent could not be noted"),
+  EXPECT_NE(refusal([&] {
+              set_->merge_step("base");
+            }).find("The intent could not be noted"),
             std::string::npos);
   EXPECT_EQ(origin_differs(16, 16, kNew), "");
   s_.faulty->heal();

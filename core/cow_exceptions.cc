@@ -34,6 +34,7 @@ CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
       owner_(std::move(owner)) {
   if (is_marked_invalid) reason_ = "Snapshot is marked invalid";
   space_.set_policy(owner_.name, owner_.space);
+  if (store_->revert_marks() != nullptr) set_reverting(true);
 }
 
 CowExceptions::~CowExceptions() { timer_.forget(*this); }
@@ -222,9 +223,32 @@ void CowExceptions::forget(const std::vector<ExceptionRun>& runs) noexcept {
   }
 }
 
+void CowExceptions::set_reverting(bool is_reverting) {
+  is_reverting_ = is_reverting;
+  space_.set_keeps_valid(is_reverting);
+}
+
+void CowExceptions::begin_revert(uint64_t length) {
+  commit();
+  make_room(store_->revert_chunks());
+  store_->begin_revert(length, exception_count());
+  set_reverting(true);
+}
+
+void CowExceptions::end_revert() {
+  store_->end_revert();
+  set_reverting(false);
+}
+
 void CowExceptions::invalidate(const std::string& reason) {
   MutexLock lock(invalidate_mutex_);
   if (invalid_settled_) return;
+  if (is_reverting_) {
+    throw std::system_error(
+        EIO, std::generic_category(),
+        owner_name() + " must not be lost while its origin is reverted to it" +
+            (reason.empty() ? "" : ": " + reason));
+  }
   {
     WriterLock table_lock(table_mutex_);
     state_ = SnapshotState::invalid;

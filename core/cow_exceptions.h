@@ -54,6 +54,7 @@ class CowExceptions : private Committable {
   BlockDevice& cow() { return *cow_; }
   ChunkSize chunk_size() const { return store_->chunk_size(); }
   StoreType type() const EXCLUDES(owner_mutex_);
+  std::string owner_name() const EXCLUDES(owner_mutex_);
   StoreUsage usage() const { return store_->usage(); }
   SnapshotState state() const { return state_.load(); }
 
@@ -189,9 +190,27 @@ class CowExceptions : private Committable {
   void forget(const std::vector<ExceptionRun>& runs) noexcept
       EXCLUDES(table_mutex_);
 
+  // What a revert needs; see Reverter, and ExceptionStore. Without these chunks
+  // its origin is lost, so from begin_revert() on, or a load that finds a note,
+  // until end_revert() nothing makes the snapshot invalid: what would do so
+  // fails.
+  bool is_revertible() const { return store_->is_revertible(); }
+  // Throws Errc::store_full if there is no room for the marks. REQUIRES: no
+  // request is inside.
+  void begin_revert(uint64_t length) EXCLUDES(table_mutex_);
+  bool has_revert_note() const { return store_->has_revert_note(); }
+  void note_revert() { store_->note_revert(); }
+  std::shared_ptr<const RevertMarks> revert_marks() const {
+    return store_->revert_marks();
+  }
+  void mark_reverted(const std::vector<ExceptionRun>& runs) {
+    store_->mark_reverted(runs);
+  }
+  void end_revert();
+
   // Nothing is trusted any more: EIO for all that comes, durably recorded on
   // return (or reported as not recordable). If another thread is at it, waits
-  // until it has been recorded.
+  // until it has been recorded. During a revert: throws, and nothing happens.
   void invalidate(const std::string& reason) EXCLUDES(invalidate_mutex_);
 
   // No room for a write to the snapshot that needs `count` chunks: throws
@@ -212,9 +231,9 @@ class CowExceptions : private Committable {
   void commit_pending() noexcept override;
   template <typename Commit>
   void invalidate_if_it_fails(const Commit& commit);
-  std::string owner_name() const EXCLUDES(owner_mutex_);
   CommitTimer::Clock::duration commit_interval() const EXCLUDES(owner_mutex_);
   void set_reason(const std::string& reason) EXCLUDES(reason_mutex_);
+  void set_reverting(bool is_reverting);
 
   const std::shared_ptr<BlockDevice> cow_;
   const std::unique_ptr<ExceptionStore> store_;
@@ -231,6 +250,7 @@ class CowExceptions : private Committable {
   std::atomic<bool> invalid_settled_{false};
   std::atomic<bool> unrecorded_{false};
   std::atomic<bool> has_shrunk_{false};
+  std::atomic<bool> is_reverting_{false};
 
   // Changes with table_mutex_ held for writing.
   std::atomic<SnapshotState> state_;

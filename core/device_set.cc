@@ -17,10 +17,10 @@ namespace snapfs {
 DeviceSet::DeviceSet(DeviceOpener& opener, EventSink& events)
     : opener_(opener),
       events_(events),
-      merge_driver_(
-          [this](std::shared_ptr<Merger> merger, const std::string& failure) {
-            merge_ended(std::move(merger), failure);
-          }) {}
+      merge_driver_([this](std::shared_ptr<BackgroundCopy> copy,
+                           const std::string& failure) {
+        copy_ended(std::move(copy), failure);
+      }) {}
 
 DeviceSet::~DeviceSet() {
   merge_driver_.stop();
@@ -81,6 +81,7 @@ void DeviceSet::freeze(Member& member) {
   }
   if (watcher_ != nullptr) watcher_->before_freeze(device);
   if (member.is_merge()) merge_driver_.pause(member.merging->merger());
+  pause_revert(member);
   device.admission_.close();
   device.admission_.drain();
   std::shared_ptr<Target> target = device.live();
@@ -98,6 +99,7 @@ void DeviceSet::freeze(Member& member) {
     if (!is_lost) {
       device.admission_.open();
       if (member.is_merge()) merge_driver_.resume(member.merging->merger());
+      resume_revert(member);
       throw;
     }
   }
@@ -148,6 +150,7 @@ void DeviceSet::thaw(Member& member) {
     member.merging->show_paused(false);
     merge_driver_.resume(member.merging->merger());
   }
+  if (member.is_origin()) resume_revert(member);
 }
 
 void DeviceSet::resume(const std::string& name) {
@@ -177,6 +180,7 @@ void DeviceSet::resume_live(Member& member) {
   if (!is_suspended && member.is_merge()) {
     merge_driver_.resume(member.merging->merger());
   }
+  if (!is_suspended) resume_revert(member);
   Member* destination = is_suspended ? waiting_for(name) : nullptr;
   if (destination != nullptr) {
     throw std::system_error(
@@ -282,7 +286,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
     steps.push_back(make_step(member_of(name)));
     families.insert(steps.back().source->family.get());
     if (steps.back().merging != nullptr && member_of(name).is_origin()) {
-      origins.insert(name);
+      origins.merge(all_names_of(name));
     }
   }
   const std::vector<Member*> frozen = freeze_all(origins);
@@ -317,6 +321,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
       make_live(*step.source, *step.target, std::move(step.snapshot));
     }
   }
+  thaw_second_names(frozen);
 }
 
 // `target` has its store; `source`, unless it is the same device, has none.
@@ -429,6 +434,7 @@ void DeviceSet::check_unwanted(const std::string& name) {
 }
 
 void DeviceSet::check_unwanted(Member& member) {
+  check_not_reverting(member);
   const std::string& name = member.device->name();
   Member* destination = waiting_for(name);
   if (destination == nullptr || destination == &member) return;
@@ -506,6 +512,7 @@ void DeviceSet::take_down(Member member) {
     gate.close();
     gate.drain();
     member.family->remove(*member.snapshot);
+    if (revert_of(member) != nullptr) member.family->set_reverter(nullptr);
     removed_[member.cow] = {member.origin, write_count(member.origin)->load()};
     if (member.snapshot->exceptions().is_unrecorded_invalid()) {
       untrusted_.insert(member.cow);

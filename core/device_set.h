@@ -26,7 +26,9 @@
 
 namespace snapfs {
 
+class Merger;
 class MergingSnapshot;
+class Reverter;
 class Snapshot;
 
 class DeviceSet {
@@ -79,22 +81,41 @@ class DeviceSet {
   // Throws as remove() does if another table waits for this device's store.
   void check_unwanted(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
-  // Merges run in the background from now on; before, each step is asked for.
+  // Merges and reverts run in the background from now on; before, each step is
+  // asked for.
   void start_merging();
 
-  // No step of a merge begins any more, nor does what its end would bring;
+  // No step of one begins any more, nor does what its end would bring;
   // those under way have ended on return. Also without start_merging().
   void stop_merging() EXCLUDES(load_mutex_);
 
-  // One step of the merge of that device, as the background does it: what ends
-  // it is done on return. Returns the number of bytes merged; 0: the merge has
-  // finished, and the device is a plain origin. Throws what the step does.
-  // REQUIRES: start_merging() was not called.
-  uint64_t merge_step(const std::string& name) EXCLUDES(load_mutex_, mutex_);
+  // One step of the merge or the revert of that device, as the background does
+  // it: what ends it is done on return. Returns the number of bytes copied; 0:
+  // it has finished, and the device is a plain origin. Throws what the step
+  // does. REQUIRES: start_merging() was not called.
+  uint64_t merge_step(const std::string& name,
+                      const BackgroundCopy::StepLimit& limit = {})
+      EXCLUDES(load_mutex_, mutex_);
 
   // Bytes a second, 0 for no limit, from now on. Throws EINVAL if that device
   // is not merging.
   void set_merge_rate(const std::string& name, uint64_t rate)
+      EXCLUDES(load_mutex_);
+
+  // The content of the snapshot's origin is that of the snapshot from the
+  // return on, durably; what has to be copied for that is copied in the
+  // background. Both go on, each for itself. Also throws Errc::store_full or an
+  // I/O error if that could not be noted on the COW device: then nothing has
+  // changed.
+  struct RevertOptions {
+    bool force = false;  // even if the origin's file is in use
+    uint64_t rate = 0;   // bytes a second; 0: as fast as it goes
+  };
+  void revert(const std::string& name, const RevertOptions& options)
+      EXCLUDES(load_mutex_, mutex_);
+
+  // As set_merge_rate(), of the origin or the snapshot.
+  void set_revert_rate(const std::string& name, uint64_t rate)
       EXCLUDES(load_mutex_);
 
   // Null if there is none of that name.
@@ -203,10 +224,41 @@ class DeviceSet {
   void become_second_name(Member& member, Member& of) REQUIRES(load_mutex_);
   std::vector<Member*> second_names_of(const std::string& name)
       REQUIRES(load_mutex_);
+  std::set<std::string> all_names_of(const std::string& name)
+      REQUIRES(load_mutex_);
+  void set_live_of_all_names(Member& origin,
+                             const std::shared_ptr<Target>& target)
+      REQUIRES(load_mutex_);
+  void thaw_second_names(const std::vector<Member*>& frozen)
+      REQUIRES(load_mutex_);
+  void check_unused(const std::string& name, const std::string& what,
+                    const std::string& force) REQUIRES(load_mutex_);
   void become_origin(Member& member) REQUIRES(load_mutex_);
   void keep_after_merge(const std::string& name) REQUIRES(load_mutex_);
   std::vector<Table> take_waiting_for_merge(const std::string& name)
       REQUIRES(load_mutex_);
+
+  void copy_ended(std::shared_ptr<BackgroundCopy> copy,
+                  const std::string& failure) EXCLUDES(load_mutex_, mutex_);
+
+  // Null: the member is neither the origin nor the snapshot of one.
+  std::shared_ptr<Reverter> revert_of(const Member& member)
+      REQUIRES(load_mutex_);
+  void check_revertible(Member& snapshot) REQUIRES(load_mutex_);
+  Member& origin_to_revert(const Member& snapshot) REQUIRES(load_mutex_);
+  void check_no_other_copy(const Member& origin) REQUIRES(load_mutex_);
+  void check_not_reverting(const Member& member) REQUIRES(load_mutex_);
+  std::shared_ptr<Reverter> begin_revert(Member& snapshot,
+                                         std::shared_ptr<BlockDevice> origin)
+      REQUIRES(load_mutex_);
+  void announce_revert(Member& origin,
+                       const std::shared_ptr<Reverter>& reverter, uint64_t rate)
+      REQUIRES(load_mutex_);
+  void pause_revert(const Member& origin) REQUIRES(load_mutex_);
+  void resume_revert(const Member& member) REQUIRES(load_mutex_);
+  Member* origin_by(const Reverter& reverter) REQUIRES(load_mutex_);
+  void revert_ended(const std::shared_ptr<Reverter>& reverter,
+                    const std::string& failure) EXCLUDES(load_mutex_);
 
   void resume_live(Member& member) REQUIRES(load_mutex_);
   void resume_destination(Member& member) REQUIRES(load_mutex_);
@@ -244,7 +296,7 @@ class DeviceSet {
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<Device>> devices_ GUARDED_BY(mutex_);
 
-  // Its thread calls merge_ended(). Never waited for with load_mutex_ held, but
+  // Its thread calls copy_ended(). Never waited for with load_mutex_ held, but
   // for the end of a step.
   MergeDriver merge_driver_;
 };

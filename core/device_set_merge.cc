@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/merging_snapshot.h"
 #include "core/origin.h"
+#include "core/reverter.h"
 
 namespace snapfs {
 namespace {
@@ -47,26 +48,36 @@ void DeviceSet::start_merging() { merge_driver_.start(); }
 
 void DeviceSet::stop_merging() { merge_driver_.stop(); }
 
-uint64_t DeviceSet::merge_step(const std::string& name) {
-  std::shared_ptr<Merger> merger;
+uint64_t DeviceSet::merge_step(const std::string& name,
+                               const BackgroundCopy::StepLimit& limit) {
+  std::shared_ptr<BackgroundCopy> copy;
   {
     MutexLock load_lock(load_mutex_);
     Member& member = member_of(name);
-    if (!member.is_merge()) {
+    copy = revert_of(member);
+    if (member.is_merge()) copy = member.merging->shared_merger();
+    if (copy == nullptr) {
       throw std::system_error(EINVAL, std::generic_category(),
                               name + " is not merging");
     }
-    merger = member.merging->shared_merger();
   }
   uint64_t bytes = 0;
   try {
-    bytes = merger->step();
+    bytes = copy->step(limit);
   } catch (const std::exception& error) {
-    merge_ended(merger, error.what());
+    copy_ended(copy, error.what());
     throw;
   }
-  if (bytes == 0) merge_ended(std::move(merger), "");
+  if (bytes == 0) copy_ended(std::move(copy), "");
   return bytes;
+}
+
+void DeviceSet::copy_ended(std::shared_ptr<BackgroundCopy> copy,
+                           const std::string& failure) {
+  if (auto reverter = std::dynamic_pointer_cast<Reverter>(copy)) {
+    return revert_ended(reverter, failure);
+  }
+  merge_ended(std::dynamic_pointer_cast<Merger>(std::move(copy)), failure);
 }
 
 void DeviceSet::set_merge_rate(const std::string& name, uint64_t rate) {
@@ -96,23 +107,30 @@ DeviceSet::Member* DeviceSet::merge_into(const DeviceId& origin) {
   return nullptr;
 }
 
-// Whoever uses the origin's file sees other content from one moment to the
-// next.
 void DeviceSet::check_merge_may_begin(const Table& table) {
   const SnapshotTable* target = as_merge(table);
   if (target == nullptr || target->merge->force) return;
-  auto found = members_.find(table.name);
-  if (found == members_.end()) return;
-  Device& device = *found->second.device;
-  if (device.open_count() == 0) return;
-  const std::string users =
-      watcher_ == nullptr ? "" : watcher_->users_of(device);
-  if (device.open_count() == 0) return;
-  throw std::system_error(
-      Errc::busy, "the merge would change the content of " + table.name +
-                      " under its users" +
-                      (users.empty() ? "" : " (" + users + ")") +
-                      "; `force: true` merges all the same");
+  check_unused(table.name, "the merge would change the content of ",
+               "`force: true` merges all the same");
+}
+
+// Whoever uses the origin's file, under any name, sees other content from one
+// moment to the next.
+void DeviceSet::check_unused(const std::string& name, const std::string& what,
+                             const std::string& force) {
+  for (const std::string& each : all_names_of(name)) {
+    auto found = members_.find(each);
+    if (found == members_.end()) continue;
+    Device& device = *found->second.device;
+    if (device.open_count() == 0) continue;
+    const std::string users =
+        watcher_ == nullptr ? "" : watcher_->users_of(device);
+    if (device.open_count() == 0) continue;
+    throw std::system_error(
+        Errc::busy, what + each + " under its users" +
+                        (users.empty() ? "" : " (" + users + ")") + "; " +
+                        force);
+  }
 }
 
 // Those that begin when `source` is suspended.
@@ -174,9 +192,9 @@ void DeviceSet::install_merge(Member& member,
     if (member.kind == Member::Kind::origin) {
       member.table_as_origin = device.live_table_;
     }
-    device.live_ = merging;
     device.live_table_ = std::move(table);
   }
+  set_live_of_all_names(member, merging);
   member.kind = Member::Kind::merge;
   member.merging = std::move(merging);
 }
@@ -245,6 +263,37 @@ std::vector<DeviceSet::Member*> DeviceSet::second_names_of(
   return found;
 }
 
+std::set<std::string> DeviceSet::all_names_of(const std::string& name) {
+  std::set<std::string> names{name};
+  for (Member* second : second_names_of(name)) {
+    names.insert(second->device->name());
+  }
+  return names;
+}
+
+// REQUIRES: no request is inside under any of the names.
+void DeviceSet::set_live_of_all_names(Member& origin,
+                                      const std::shared_ptr<Target>& target) {
+  for (const std::string& name : all_names_of(origin.device->name())) {
+    Device& device = *member_of(name).device;
+    MutexLock lock(device.mutex_);
+    device.live_ = target;
+  }
+}
+
+// Those of an origin whose target has changed; the origin itself goes on
+// already.
+void DeviceSet::thaw_second_names(const std::vector<Member*>& frozen) {
+  for (Member* member : frozen) {
+    Device& device = *member->device;
+    if (!member->is_second() || device.state() != DeviceState::suspended) {
+      continue;
+    }
+    thaw(*member);
+    if (watcher_ != nullptr) watcher_->after_change(device);
+  }
+}
+
 void DeviceSet::merge_ended(std::shared_ptr<Merger> merger,
                             const std::string& failure) {
   std::vector<Table> waiting;
@@ -305,15 +354,16 @@ void DeviceSet::become_origin(Member& member) {
   std::vector<Device*> devices{&device};
   for (Member* second : second_names_of(device.name())) {
     devices.push_back(second->device.get());
+    second->gave_store = false;
   }
   for (Device* each : devices) each->admission_.close();
   for (Device* each : devices) each->admission_.drain();
   flush(device);
-  for (Device* each : devices) {
-    MutexLock lock(each->mutex_);
-    each->live_ = target;
-    if (each == &device) each->live_table_ = table;
+  {
+    MutexLock lock(device.mutex_);
+    device.live_table_ = table;
   }
+  set_live_of_all_names(member, target);
   for (Device* each : devices) each->admission_.open();
   member.kind = Member::Kind::origin;
   member.merging = nullptr;

@@ -25,6 +25,10 @@ const char* to_string(EventKind kind) {
       return "merge";
     case EventKind::merge_failed:
       return "merge-failed";
+    case EventKind::revert:
+      return "revert";
+    case EventKind::revert_failed:
+      return "revert-failed";
     case EventKind::invalid:
       return "invalid";
     case EventKind::overflow:

@@ -35,4 +35,12 @@ void ExceptionStore::unrecord(uint64_t) {
   throw std::system_error(Errc::unsupported, "merge of this store");
 }
 
+void ExceptionStore::begin_revert(uint64_t, uint64_t) {
+  throw std::system_error(Errc::unsupported, "revert to this store");
+}
+
+void ExceptionStore::mark_reverted(const std::vector<ExceptionRun>&) {
+  throw std::system_error(Errc::unsupported, "revert to this store");
+}
+
 }  // namespace snapfs

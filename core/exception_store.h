@@ -11,11 +11,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "core/chunk.h"
 #include "core/exception.h"
+#include "core/revert_marks.h"
 
 namespace snapfs {
 
@@ -97,6 +99,37 @@ class ExceptionStore {
   // Takes the last `count` records away, durably. REQUIRES: last_recorded()
   // has just given as many.
   virtual void unrecord(uint64_t count);
+
+  // A revert copies all exceptions that there are now back into the origin, and
+  // leaves them here; see Reverter. Can it?
+  virtual bool is_revertible() const { return false; }
+
+  // For the following REQUIRES: is_revertible(). They throw std::system_error,
+  // and may be called again then.
+
+  // Chunks that begin_revert() needs.
+  virtual uint64_t revert_chunks() const { return 0; }
+
+  // Notes durably that a revert is under way, of the first `length` bytes, with
+  // no chunk marked as done. From here until end_revert() there are marks, also
+  // after a load in between. Throws if that is refused: then there is no note.
+  // If that could not be made sure, there are marks, and has_revert_note() is
+  // false: note_revert() tries again. REQUIRES: all is committed, and nothing
+  // is reserved meanwhile.
+  virtual void begin_revert(uint64_t length, uint64_t exceptions);
+  virtual bool has_revert_note() const { return false; }
+  virtual void note_revert() {}
+
+  // Null: there is no revert.
+  virtual std::shared_ptr<const RevertMarks> revert_marks() const {
+    return nullptr;
+  }
+
+  // Durable on return. REQUIRES: the origin has these chunks, durably.
+  virtual void mark_reverted(const std::vector<ExceptionRun>& runs);
+
+  // Takes the note away, durably, and then the marks.
+  virtual void end_revert() {}
 
   // Marks the store as invalid for good, durably; nothing is recorded from now
   // on. Throws if that could not be written.

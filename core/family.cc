@@ -2,8 +2,12 @@
 #include "core/family.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <utility>
 
 #include "core/copy_out.h"
+#include "core/reverter.h"
 #include "core/snapshot.h"
 
 namespace snapfs {
@@ -14,12 +18,29 @@ constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 
 }  // namespace
 
+Family::Family(std::shared_ptr<BlockDevice> origin,
+               std::shared_ptr<std::atomic<uint64_t>> writes)
+    : origin_(std::move(origin)), writes_(std::move(writes)) {}
+
+Family::~Family() = default;
+
+// A revert may have begun while this waited for the gate.
+Admission::Pass Family::enter_settled(ByteRange range) {
+  for (;;) {
+    Admission::Pass pass = gate_.enter_or_wait();
+    const std::shared_ptr<Reverter> revert = reverter();
+    if (revert == nullptr || revert->is_settled(range)) return pass;
+    { const Admission::Pass out = std::move(pass); }
+    revert->settle(range);
+  }
+}
+
 void Family::write(BlockDevice& writable, const Payload& payload,
                    const Snapshot* except) {
   ByteRange left = payload.range();
   while (!left.empty()) {
     ByteRange piece{left.offset, std::min(left.length, kPieceBytes)};
-    auto pass = gate_.enter_or_wait();
+    auto pass = enter_settled(piece);
     ++*writes_;
     CopyOut(*this, piece, except).run();
     reads_.drain(piece);
@@ -37,6 +58,56 @@ void Family::overwrite(const std::vector<ByteRange>& ranges,
     reads_.drain(range);
   }
   put();
+}
+
+void Family::flush(BlockDevice& origin) {
+  std::exception_ptr owed;
+  {
+    MutexLock lock(error_mutex_);
+    owed = std::exchange(flush_error_, nullptr);
+  }
+  {
+    ReaderLock lock(flush_mutex_);
+    try {
+      origin.flush();
+    } catch (...) {
+      ++failed_flushes_;
+      throw;
+    }
+  }
+  if (owed) std::rethrow_exception(owed);
+}
+
+void Family::flush_copies(BlockDevice& origin, uint64_t before) {
+  {
+    ReaderLock lock(flush_mutex_);
+    try {
+      origin.flush();
+    } catch (...) {
+      ++failed_flushes_;
+      MutexLock error_lock(error_mutex_);
+      flush_error_ = std::current_exception();
+      throw;
+    }
+  }
+  // One that was told of an error while this one was under way has counted it.
+  WriterLock lock(flush_mutex_);
+  if (failed_flushes_ != before) {
+    throw std::system_error(EIO, std::generic_category(),
+                            "another flush of the origin has failed meanwhile");
+  }
+}
+
+std::shared_ptr<Reverter> Family::reverter() const {
+  if (!is_reverting_) return nullptr;
+  MutexLock lock(reverter_mutex_);
+  return reverter_;
+}
+
+void Family::set_reverter(std::shared_ptr<Reverter> reverter) {
+  MutexLock lock(reverter_mutex_);
+  is_reverting_ = reverter != nullptr;
+  std::swap(reverter_, reverter);
 }
 
 bool Family::has_valid_snapshots() {

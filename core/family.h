@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,19 +16,21 @@
 
 #include "core/admission.h"
 #include "core/block_device.h"
+#include "core/mutex.h"
 #include "core/payload.h"
 #include "core/read_tracker.h"
 
 namespace snapfs {
 
+class Reverter;
 class Snapshot;
 
 class Family {
  public:
   // `writes` counts the writes to this origin; it may outlive the family.
   Family(std::shared_ptr<BlockDevice> origin,
-         std::shared_ptr<std::atomic<uint64_t>> writes)
-      : origin_(std::move(origin)), writes_(std::move(writes)) {}
+         std::shared_ptr<std::atomic<uint64_t>> writes);
+  ~Family();
 
   // The origin as snapshots read it.
   BlockDevice& origin() { return *origin_; }
@@ -38,15 +41,35 @@ class Family {
   // Writes to the origin, after every snapshot but `except` (may be null) has
   // saved the old content, durably. A snapshot that cannot is invalid, durably,
   // before the origin changes; the write goes on, unless one of them has a
-  // table that says otherwise: see CopyOut::run(). `writable` is the origin
-  // device, opened for writing. Throws if the origin cannot be written.
+  // table that says otherwise: see CopyOut::run(). What a revert has yet to
+  // copy there is copied first. `writable` is the origin device, opened for
+  // writing. Throws if the origin cannot be written.
   void write(BlockDevice& writable, const Payload& payload,
              const Snapshot* except);
 
-  // The same for a merge, whose snapshot is no member: `put` overwrites
-  // `ranges`, all of them, when the old content has been saved.
+  // The same for a merge or a revert: `put` overwrites `ranges`, all of them,
+  // when the old content has been saved.
   void overwrite(const std::vector<ByteRange>& ranges,
                  const std::function<void()>& put);
+
+  // Flushes the origin. Also throws what flush_copies() has met, once: it
+  // concerned what others had written, too.
+  void flush(BlockDevice& origin) EXCLUDES(flush_mutex_, error_mutex_);
+
+  // The same for a merge or a revert that has copied something. A device
+  // reports an error to one flush alone, which may be another one's: so this
+  // throws, too, if any flush has failed since failed_flushes() was `before`.
+  // Then the copies have to be written again.
+  void flush_copies(BlockDevice& origin, uint64_t before)
+      EXCLUDES(flush_mutex_, error_mutex_);
+  uint64_t failed_flushes() const { return failed_flushes_.load(); }
+
+  // The revert of this origin that is under way; null: none. Changes from null
+  // only while no write is inside: the gate, and those of the devices, are
+  // closed and drained.
+  std::shared_ptr<Reverter> reverter() const EXCLUDES(reverter_mutex_);
+  void set_reverter(std::shared_ptr<Reverter> reverter)
+      EXCLUDES(reverter_mutex_);
 
   // Does a snapshot that is not invalid exist?
   bool has_valid_snapshots();
@@ -62,11 +85,24 @@ class Family {
  private:
   friend class CopyOut;
 
+  Admission::Pass enter_settled(ByteRange range);
+
   const std::shared_ptr<BlockDevice> origin_;
   ReadTracker reads_;
   Admission gate_;
   std::vector<Snapshot*> members_;  // largest chunk size first
   const std::shared_ptr<std::atomic<uint64_t>> writes_;
+
+  // Shared by those who flush, so that who holds it alone knows of all that
+  // have failed.
+  SharedMutex flush_mutex_;
+  std::atomic<uint64_t> failed_flushes_{0};
+  Mutex error_mutex_;
+  std::exception_ptr flush_error_ GUARDED_BY(error_mutex_);
+
+  std::atomic<bool> is_reverting_{false};
+  mutable Mutex reverter_mutex_;
+  std::shared_ptr<Reverter> reverter_ GUARDED_BY(reverter_mutex_);
 };
 
 }  // namespace snapfs

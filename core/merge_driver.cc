@@ -10,8 +10,8 @@ namespace {
 // With a rate, steps are so short that there are several in a second.
 constexpr uint64_t kStepsInASecond = 8;
 
-Merger::StepLimit limit_of(uint64_t rate) {
-  Merger::StepLimit limit;
+BackgroundCopy::StepLimit limit_of(uint64_t rate) {
+  BackgroundCopy::StepLimit limit;
   if (rate != 0) {
     limit.bytes = std::min(limit.bytes, rate / kStepsInASecond);
   }
@@ -46,21 +46,22 @@ void MergeDriver::stop() {
   if (thread.joinable()) thread.join();
 }
 
-MergeDriver::Place MergeDriver::find(const Merger& merger) {
+MergeDriver::Place MergeDriver::find(const BackgroundCopy& copy) {
   return std::find_if(merges_.begin(), merges_.end(), [&](const Merge& merge) {
-    return merge.merger.get() == &merger;
+    return merge.copy.get() == &copy;
   });
 }
 
-void MergeDriver::add(std::shared_ptr<Merger> merger, uint64_t rate) {
+void MergeDriver::add(std::shared_ptr<BackgroundCopy> copy, uint64_t rate,
+                      bool paused) {
   MutexLock lock(mutex_);
-  merges_.push_back({std::move(merger), rate, Clock::now()});
+  merges_.push_back({std::move(copy), rate, Clock::now(), paused});
   changed_.notify_all();
 }
 
-void MergeDriver::set_rate(const Merger& merger, uint64_t rate) {
+void MergeDriver::set_rate(const BackgroundCopy& copy, uint64_t rate) {
   MutexLock lock(mutex_);
-  Place merge = find(merger);
+  Place merge = find(copy);
   if (merge == merges_.end()) return;
   merge->rate = rate;
   // A pause that was measured for the old rate may be long.
@@ -68,34 +69,34 @@ void MergeDriver::set_rate(const Merger& merger, uint64_t rate) {
   changed_.notify_all();
 }
 
-void MergeDriver::pause(const Merger& merger) {
+void MergeDriver::pause(const BackgroundCopy& copy) {
   MutexLock lock(mutex_);
-  Place merge = find(merger);
+  Place merge = find(copy);
   if (merge != merges_.end()) merge->paused = true;
-  wait_for_step(merger);
+  wait_for_step(copy);
 }
 
-void MergeDriver::resume(const Merger& merger) {
+void MergeDriver::resume(const BackgroundCopy& copy) {
   MutexLock lock(mutex_);
-  Place merge = find(merger);
+  Place merge = find(copy);
   if (merge == merges_.end()) return;
   merge->paused = false;
   merge->failed = false;
   changed_.notify_all();
 }
 
-void MergeDriver::remove(const Merger& merger) {
+void MergeDriver::remove(const BackgroundCopy& copy) {
   MutexLock lock(mutex_);
-  Place merge = find(merger);
+  Place merge = find(copy);
   if (merge != merges_.end()) merge->paused = true;
-  wait_for_step(merger);
+  wait_for_step(copy);
   // The step may have been the last one.
-  merge = find(merger);
+  merge = find(copy);
   if (merge != merges_.end()) merges_.erase(merge);
 }
 
-void MergeDriver::wait_for_step(const Merger& merger) {
-  while (stepping_ == &merger) changed_.wait(mutex_);
+void MergeDriver::wait_for_step(const BackgroundCopy& copy) {
+  while (stepping_ == &copy) changed_.wait(mutex_);
 }
 
 // The one whose turn it is, or will be; end() if none can go on.
@@ -121,15 +122,15 @@ void MergeDriver::run() {
       continue;
     }
     // Nobody takes it from the list while it is stepping.
-    std::shared_ptr<Merger> merger = merge->merger;
-    const Merger::StepLimit limit = limit_of(merge->rate);
+    std::shared_ptr<BackgroundCopy> copy = merge->copy;
+    const BackgroundCopy::StepLimit limit = limit_of(merge->rate);
     const Clock::time_point begin = Clock::now();
-    stepping_ = merger.get();
+    stepping_ = copy.get();
     lock.unlock();
     uint64_t bytes = 0;
     std::string failure;
     try {
-      bytes = merger->step(limit);
+      bytes = copy->step(limit);
     } catch (const std::exception& error) {
       failure = error.what();
     }
@@ -141,7 +142,7 @@ void MergeDriver::run() {
     merge->failed = !failure.empty();
     if (failure.empty()) merges_.erase(merge);
     lock.unlock();
-    ended_(std::move(merger), failure);
+    ended_(std::move(copy), failure);
     lock.lock();
   }
 }

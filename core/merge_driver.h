@@ -12,7 +12,7 @@
 #include <string>
 #include <thread>
 
-#include "core/merger.h"
+#include "core/background_copy.h"
 #include "core/mutex.h"
 
 namespace snapfs {
@@ -24,7 +24,7 @@ class MergeDriver {
   // What a merge came to, told once from the driver's thread, with no lock held
   // and no step under way. An empty failure: it has finished, and the driver
   // has dropped it. Otherwise it stands still until it is resumed.
-  using Ended = std::function<void(std::shared_ptr<Merger> merger,
+  using Ended = std::function<void(std::shared_ptr<BackgroundCopy> copy,
                                    const std::string& failure)>;
 
   explicit MergeDriver(Ended ended) : ended_(std::move(ended)) {}
@@ -36,21 +36,23 @@ class MergeDriver {
   // No step begins any more. Waits for the thread; not for that thread to call.
   void stop() EXCLUDES(mutex_);
 
-  // `rate` is bytes of the origin a second, 0 without a limit.
-  void add(std::shared_ptr<Merger> merger, uint64_t rate) EXCLUDES(mutex_);
-  void set_rate(const Merger& merger, uint64_t rate) EXCLUDES(mutex_);
+  // `rate` is bytes of the origin a second, 0 without a limit. Paused: no step
+  // begins before resume().
+  void add(std::shared_ptr<BackgroundCopy> copy, uint64_t rate,
+           bool paused = false) EXCLUDES(mutex_);
+  void set_rate(const BackgroundCopy& copy, uint64_t rate) EXCLUDES(mutex_);
 
   // The next three do nothing if the merge is not here.
   // No step of it runs on return, or begins before resume().
-  void pause(const Merger& merger) EXCLUDES(mutex_);
+  void pause(const BackgroundCopy& copy) EXCLUDES(mutex_);
   // Also after a failure.
-  void resume(const Merger& merger) EXCLUDES(mutex_);
+  void resume(const BackgroundCopy& copy) EXCLUDES(mutex_);
   // Drops it; no step of it runs on return.
-  void remove(const Merger& merger) EXCLUDES(mutex_);
+  void remove(const BackgroundCopy& copy) EXCLUDES(mutex_);
 
  private:
   struct Merge {
-    std::shared_ptr<Merger> merger;
+    std::shared_ptr<BackgroundCopy> copy;
     uint64_t rate = 0;
     Clock::time_point due;
     bool paused = false;
@@ -59,16 +61,16 @@ class MergeDriver {
   using Place = std::list<Merge>::iterator;
 
   void run() EXCLUDES(mutex_);
-  Place find(const Merger& merger) REQUIRES(mutex_);
+  Place find(const BackgroundCopy& copy) REQUIRES(mutex_);
   Place next() REQUIRES(mutex_);
-  void wait_for_step(const Merger& merger) REQUIRES(mutex_);
+  void wait_for_step(const BackgroundCopy& copy) REQUIRES(mutex_);
 
   const Ended ended_;
 
   Mutex mutex_;
   CondVar changed_;
   std::list<Merge> merges_ GUARDED_BY(mutex_);
-  const Merger* stepping_ GUARDED_BY(mutex_) = nullptr;
+  const BackgroundCopy* stepping_ GUARDED_BY(mutex_) = nullptr;
   bool stopping_ GUARDED_BY(mutex_) = false;
   std::thread thread_ GUARDED_BY(mutex_);
 };

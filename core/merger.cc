@@ -118,6 +118,7 @@ uint64_t Merger::try_step(const StepLimit& limit) {
   const Batch batch = take_last(limit);
   if (batch.runs.empty()) return 0;
   std::optional<Hold> hold;
+  const uint64_t failed_flushes = family_->failed_flushes();
   family_->overwrite(origin_ranges(batch), [&] {
     hold.emplace(*this, batch);
     for (const ExceptionRun& run : batch.runs) {
@@ -125,7 +126,8 @@ uint64_t Merger::try_step(const StepLimit& limit) {
     }
     copy(batch);
   });
-  flush_origin();
+  saying("Flush after merge failed: shutting down merge",
+         [&] { family_->flush_copies(*origin_, failed_flushes); });
   clear(batch);
   return batch.chunks * chunk_size_.bytes();
 }
@@ -179,19 +181,6 @@ void Merger::copy(const ExceptionRun& run) {
            [&] { origin_->write(piece.offset, bytes); });
     from += piece.length;
     left = {piece.end(), left.length - piece.length};
-  }
-}
-
-// It also is the flush of what others have written to the origin. A device
-// reports an error once, so whoever flushes next is told.
-void Merger::flush_origin() {
-  try {
-    saying("Flush after merge failed: shutting down merge",
-           [&] { origin_->flush(); });
-  } catch (...) {
-    MutexLock lock(mutex_);
-    flush_error_ = std::current_exception();
-    throw;
   }
 }
 
@@ -267,19 +256,12 @@ bool Merger::narrow_to_mergeable(ChunkRange& chunks, Part::Place& place) const {
 
 void Merger::flush() {
   std::exception_ptr failure;
-  {
-    MutexLock lock(mutex_);
-    failure = std::exchange(flush_error_, nullptr);
+  try {
+    exceptions_->cow().flush();
+  } catch (...) {
+    failure = std::current_exception();
   }
-  auto try_to = [&](BlockDevice& device) {
-    try {
-      device.flush();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-  };
-  try_to(exceptions_->cow());
-  try_to(*origin_);
+  family_->flush(*origin_);
   if (failure) std::rethrow_exception(failure);
 }
 

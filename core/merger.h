@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "core/background_copy.h"
 #include "core/block_device.h"
 #include "core/cow_exceptions.h"
 #include "core/family.h"
@@ -33,15 +34,8 @@
 
 namespace snapfs {
 
-class Merger {
+class Merger : public BackgroundCopy {
  public:
-  // What one step takes at most. Writers of these chunks wait for it, so it is
-  // the largest delay that the merge costs them.
-  struct StepLimit {
-    uint64_t bytes = uint64_t{4} << 20;  // at least one chunk is taken
-    uint64_t runs = 64;
-  };
-
   // In chunks. A merge that goes on after a mount counts from there.
   struct Progress {
     uint64_t total = 0;
@@ -59,11 +53,8 @@ class Merger {
   // size given before; no snapshot of the family owns it.
   void take(std::unique_ptr<CowExceptions> exceptions) noexcept;
 
-  // Merges some; returns how many bytes of the origin that were. 0: there is
-  // nothing left, the merge has finished. Throws std::system_error with the
-  // reason if it fails, which failure() says from then on until a step
-  // succeeds. No more than device I/O is waited for.
-  uint64_t step(const StepLimit& limit) EXCLUDES(mutex_);
+  // See BackgroundCopy. failure() says what it throws, until a step succeeds.
+  uint64_t step(const StepLimit& limit) override EXCLUDES(mutex_);
   uint64_t step() { return step(StepLimit()); }
 
   CowExceptions& exceptions() const { return *exceptions_; }
@@ -98,7 +89,7 @@ class Merger {
 
   // Makes everything durable that was written to either device. Also throws
   // what a flush by a step has met: it concerned such writes, too.
-  void flush() EXCLUDES(mutex_);
+  void flush();
 
  private:
   struct Batch {
@@ -111,7 +102,6 @@ class Merger {
   Batch take_last(const StepLimit& limit);
   void copy(const Batch& batch);
   void copy(const ExceptionRun& run);
-  void flush_origin() EXCLUDES(mutex_);
   void clear(const Batch& batch) EXCLUDES(mutex_);
   std::vector<ByteRange> origin_ranges(const Batch& batch) const;
   Part first_part(ByteRange range, const ExceptionTable::Stretch& found) const;
@@ -136,7 +126,6 @@ class Merger {
   // after a crash they may be read from either device.
   std::vector<ChunkRange> in_doubt_ GUARDED_BY(mutex_);
   std::string failure_ GUARDED_BY(mutex_);
-  std::exception_ptr flush_error_ GUARDED_BY(mutex_);
 };
 
 }  // namespace snapfs

@@ -4,10 +4,14 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/reverter.h"
 
 namespace snapfs {
 
 void Origin::read(uint64_t offset, std::span<std::byte> into) {
+  if (const auto reverter = family_->reverter()) {
+    return reverter->read(*device_, offset, into);
+  }
   device_->read(offset, into);
 }
 
@@ -28,10 +32,14 @@ void Origin::discard(ByteRange range) {
   zero(range);
 }
 
-void Origin::flush() { device_->flush(); }
+void Origin::flush() { family_->flush(*device_); }
 
 BlockDevice::Extent Origin::extent_at(uint64_t offset) {
-  BlockDevice::Extent extent = device_->extent_at(offset);
+  const auto reverter = family_->reverter();
+  BlockDevice::Extent extent =
+      reverter != nullptr
+          ? reverter->extent_at(*device_, {offset, size() - offset})
+          : device_->extent_at(offset);
   extent.length = std::min(extent.length, size() - offset);
   return extent;
 }
@@ -50,7 +58,27 @@ std::string Origin::table_line() const {
 }
 
 std::string Origin::details() const {
-  return "device: " + options_.device_name + "\n";
+  const auto reverter = family_->reverter();
+  return "device: " + options_.device_name + "\n" +
+         (reverter == nullptr ? "" : reverter->details());
+}
+
+std::vector<Measure> Origin::measures() const {
+  Reverter::Progress progress;
+  uint64_t chunk_bytes = 0;
+  bool has_failed = false;
+  if (const auto reverter = family_->reverter()) {
+    progress = reverter->progress();
+    chunk_bytes = reverter->exceptions().chunk_size().bytes();
+    has_failed = !reverter->failure().empty();
+  }
+  return {
+      {"revert_total_bytes", "What there was to be reverted",
+       progress.total * chunk_bytes},
+      {"revert_reverted_bytes", "What has been reverted of it",
+       progress.reverted * chunk_bytes},
+      {"revert_failed", "1 if the revert stands still", has_failed ? 1u : 0u},
+  };
 }
 
 }  // namespace snapfs

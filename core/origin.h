@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/family.h"
 #include "core/target.h"
@@ -38,6 +39,7 @@ class Origin : public Target {
   std::string status_line() const override;
   std::string table_line() const override;
   std::string details() const override;
+  std::vector<Measure> measures() const override;
 
  private:
   const std::shared_ptr<Family> family_;

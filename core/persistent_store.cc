@@ -12,7 +12,8 @@
 namespace snapfs {
 namespace {
 
-void write_header(BlockDevice& cow, ChunkSize chunk_size, bool valid) {
+void write_header(BlockDevice& cow, ChunkSize chunk_size, bool valid,
+                  const RevertNote* note = nullptr) {
   // One sector, which cannot be torn; create() has zeroed the rest of the
   // chunk.
   std::array<std::byte, kSectorBytes> sector{};
@@ -20,18 +21,21 @@ void write_header(BlockDevice& cow, ChunkSize chunk_size, bool valid) {
   header.valid = valid ? 1 : 0;
   header.chunk_sectors = static_cast<uint32_t>(chunk_size.sectors());
   pack_header(header, sector);
+  if (note != nullptr) pack_revert_note(*note, sector);
   cow.write_durable(0, sector);
 }
 
 // Checks records as they are loaded, and collects them in the table.
 class Loader {
  public:
+  // `marks`: chunks that should hold no data.
   Loader(const BlockDevice& cow, StoreLayout layout, uint64_t origin_chunks,
-         ExceptionTable& table)
+         ChunkRange marks, ExceptionTable& table)
       : cow_(cow),
         layout_(layout),
         origin_chunks_(origin_chunks),
         cow_chunks_(layout.chunk_size().chunk_of(cow.size())),
+        marks_(marks),
         table_(table) {}
 
   void add(uint64_t slot, const DiskRecord& record) {
@@ -50,6 +54,7 @@ class Loader {
     batch_.push_back({record.old_chunk, record.new_chunk, slot});
     if (batch_.size() == kBatch) insert_batch();
     if (record.new_chunk < next_free_) ascending_ = false;
+    if (marks_.overlaps({record.new_chunk, 1})) marks_are_data_ = true;
     next_free_ = std::max(next_free_, record.new_chunk + 1);
   }
 
@@ -59,6 +64,8 @@ class Loader {
   // Today's kernels and snapfs record ascending chunks, which cannot repeat.
   // Where they do not ascend all of them have to be looked at together.
   bool new_chunks_ascend() const { return ascending_; }
+
+  bool marks_are_data() const { return marks_are_data_; }
 
   // Behind the last chunk in use.
   uint64_t next_free() const { return layout_.skip_metadata(next_free_); }
@@ -99,9 +106,11 @@ class Loader {
   const StoreLayout layout_;
   const uint64_t origin_chunks_;
   const uint64_t cow_chunks_;
+  const ChunkRange marks_;
   ExceptionTable& table_;
   uint64_t next_free_ = kFirstDataChunk;
   bool ascending_ = true;
+  bool marks_are_data_ = false;
   std::vector<Loaded> batch_;
 };
 
@@ -153,16 +162,33 @@ std::unique_ptr<PersistentStore> PersistentStore::load(
     std::shared_ptr<BlockDevice> cow, ChunkSize chunk_size,
     uint64_t origin_chunks, ExceptionTable& table) {
   StoreLayout layout(chunk_size);
-  Loader loader(*cow, layout, origin_chunks, table);
+  std::array<std::byte, kSectorBytes> header{};
+  cow->read(0, header);
+  const std::optional<RevertNote> note = unpack_revert_note(header);
+  ChunkRange marks;
+  if (note) {
+    marks.first = note->first_mark_chunk;
+    if (marks.first >= chunk_size.chunk_of(cow->size())) {
+      throw std::system_error(Errc::bad_metadata,
+                              cow->name() +
+                                  ": the marks of a revert lie beyond the end "
+                                  "of the device");
+    }
+    marks.count = mark_chunks(layout, marks.first).back().end() - marks.first;
+  }
+  Loader loader(*cow, layout, origin_chunks, marks, table);
   RecordLog log = RecordLog::load(*cow, layout,
                                   [&](uint64_t slot, const DiskRecord& record) {
                                     loader.add(slot, record);
                                   });
   loader.finish();
   if (!loader.new_chunks_ascend()) refuse_repeated_new_chunks(*cow, layout);
-  return std::unique_ptr<PersistentStore>(
+  std::unique_ptr<PersistentStore> store(
       new PersistentStore(std::move(cow), layout, std::move(log),
                           loader.next_free(), loader.new_chunks_ascend()));
+  store->has_void_note_ = loader.marks_are_data();
+  if (note && !store->has_void_note_) store->load_marks(*note);
+  return store;
 }
 
 PersistentStore::PersistentStore(std::shared_ptr<BlockDevice> cow,
@@ -201,13 +227,17 @@ bool PersistentStore::has_room(uint64_t count) const {
   return find_room(count).has_value();
 }
 
+uint64_t PersistentStore::device_chunks() const {
+  return std::min(layout_.chunk_size().chunk_of(cow_->size()),
+                  ExceptionTable::kMaxNewChunk);
+}
+
 // Data chunks from next_free_ on. Nothing if the device ends before them, or
 // before the area that must follow when the records fill one: the last slot of
 // an area is of use only if the next area exists.
 std::optional<std::vector<ChunkRange>> PersistentStore::find_room(
     uint64_t count) const {
-  const uint64_t chunks = std::min(layout_.chunk_size().chunk_of(cow_->size()),
-                                   ExceptionTable::kMaxNewChunk);
+  const uint64_t chunks = device_chunks();
   if (count > chunks) return std::nullopt;
   uint64_t last_area = layout_.area_of_slot(slots_ + count);
   if (last_area != layout_.area_of_slot(slots_) &&
@@ -453,6 +483,125 @@ std::optional<uint64_t> PersistentStore::next_free_of_log() {
     // The next step of the merge finds that, too, and says so.
     return std::nullopt;
   }
+}
+
+// ---- Reverts
+
+std::shared_ptr<RevertMarks> PersistentStore::marks() const {
+  MutexLock lock(mutex_);
+  return marks_;
+}
+
+std::shared_ptr<const RevertMarks> PersistentStore::revert_marks() const {
+  return marks();
+}
+
+bool PersistentStore::has_revert_note() const {
+  MutexLock lock(mutex_);
+  return has_revert_note_;
+}
+
+uint64_t PersistentStore::revert_chunks() const {
+  MutexLock lock(mutex_);
+  return mark_chunks(layout_, next_free_).back().end() - next_free_;
+}
+
+// Behind what is in use, so that the number of a chunk tells whether the revert
+// is about it.
+std::shared_ptr<RevertMarks> PersistentStore::take_room_for_marks(
+    uint64_t length, uint64_t exceptions) {
+  MutexLock lock(mutex_);
+  assert(marks_ == nullptr);
+  marks_ = std::make_shared<RevertMarks>(
+      cow_, layout_,
+      RevertNote{next_free_, length >> kSectorShift, exceptions});
+  if (marks_->end() > device_chunks()) {
+    marks_ = nullptr;
+    throw std::system_error(
+        Errc::store_full,
+        cow_->name() + " has no room for the marks of a revert");
+  }
+  next_free_ = layout_.skip_metadata(marks_->end());
+  return marks_;
+}
+
+// What was reserved behind them keeps them from being used again, until the
+// next load.
+void PersistentStore::give_marks_back() {
+  MutexLock lock(mutex_);
+  if (marks_ != nullptr && pending_.empty() &&
+      next_free_ == layout_.skip_metadata(marks_->end())) {
+    next_free_ = marks_->note().first_mark_chunk;
+  }
+  marks_ = nullptr;
+}
+
+void PersistentStore::begin_revert(uint64_t length, uint64_t exceptions) {
+  const auto marks = take_room_for_marks(length, exceptions);
+  try {
+    marks->create();
+  } catch (...) {
+    give_marks_back();
+    throw;
+  }
+  try {
+    return note_revert();
+  } catch (...) {
+    try {
+      write_header(*cow_, layout_.chunk_size(), true);
+    } catch (const std::exception&) {
+      // It may be there, and then the next mount acts upon it: so this one
+      // does.
+      return;
+    }
+    give_marks_back();
+    throw;
+  }
+}
+
+void PersistentStore::note_revert() {
+  write_header(*cow_, layout_.chunk_size(), true, &marks()->note());
+  MutexLock lock(mutex_);
+  has_revert_note_ = true;
+}
+
+void PersistentStore::load_marks(const RevertNote& note) {
+  auto marks = std::make_shared<RevertMarks>(cow_, layout_, note);
+  if (marks->end() > device_chunks()) {
+    throw std::system_error(
+        Errc::bad_metadata,
+        cow_->name() +
+            ": the marks of a revert lie beyond the end of the "
+            "device");
+  }
+  marks->load();
+  MutexLock lock(mutex_);
+  next_free_ = std::max(next_free_, layout_.skip_metadata(marks->end()));
+  marks_ = std::move(marks);
+  has_revert_note_ = true;
+}
+
+void PersistentStore::mark_reverted(const std::vector<ExceptionRun>& runs) {
+  marks()->set(runs, [this] {
+    try {
+      cow_->flush();
+    } catch (...) {
+      // A device reports an error once. It may have concerned what the next
+      // commit would take for written.
+      MutexLock lock(mutex_);
+      if (!broken_) broken_ = std::current_exception();
+      throw;
+    }
+  });
+}
+
+void PersistentStore::end_revert() {
+  write_header(*cow_, layout_.chunk_size(), true);
+  {
+    MutexLock lock(mutex_);
+    has_revert_note_ = false;
+  }
+  give_marks_back();
 }
 
 void PersistentStore::invalidate() {

@@ -22,6 +22,7 @@
 #include "core/exception_table.h"
 #include "core/mutex.h"
 #include "core/record_log.h"
+#include "core/revert_marks.h"
 
 namespace snapfs {
 
@@ -73,6 +74,22 @@ class PersistentStore : public ExceptionStore {
   std::vector<ExceptionRun> last_recorded(const MergeLimit& limit) override
       EXCLUDES(mutex_);
   void unrecord(uint64_t count) override EXCLUDES(mutex_);
+  bool is_revertible() const override { return true; }
+  uint64_t revert_chunks() const override EXCLUDES(mutex_);
+  void begin_revert(uint64_t length, uint64_t exceptions) override
+      EXCLUDES(mutex_);
+  bool has_revert_note() const override EXCLUDES(mutex_);
+  void note_revert() override EXCLUDES(mutex_);
+  std::shared_ptr<const RevertMarks> revert_marks() const override
+      EXCLUDES(mutex_);
+  void mark_reverted(const std::vector<ExceptionRun>& runs) override
+      EXCLUDES(mutex_);
+  void end_revert() override EXCLUDES(mutex_);
+
+  // After a load: there is a note, but somebody who does not know of it has put
+  // data where the marks were. end_revert() takes it away.
+  bool has_void_note() const { return has_void_note_; }
+
   void invalidate() override EXCLUDES(mutex_);
 
  private:
@@ -97,6 +114,13 @@ class PersistentStore : public ExceptionStore {
 
   std::optional<std::vector<ChunkRange>> find_room(uint64_t count) const
       REQUIRES(mutex_);
+  uint64_t device_chunks() const;
+  std::shared_ptr<RevertMarks> take_room_for_marks(uint64_t length,
+                                                   uint64_t exceptions)
+      EXCLUDES(mutex_);
+  void give_marks_back() EXCLUDES(mutex_);
+  void load_marks(const RevertNote& note) EXCLUDES(mutex_);
+  std::shared_ptr<RevertMarks> marks() const EXCLUDES(mutex_);
   void finish(const Reservation& reservation, Pending::State state,
               std::vector<ExceptionRun> runs) EXCLUDES(mutex_);
   void give_back_last() REQUIRES(mutex_);
@@ -140,6 +164,11 @@ class PersistentStore : public ExceptionStore {
   uint64_t commits_done_ GUARDED_BY(mutex_) = 0;
   std::exception_ptr broken_ GUARDED_BY(mutex_);  // a commit failed
   bool invalid_ GUARDED_BY(mutex_) = false;
+
+  // While there is a revert.
+  std::shared_ptr<RevertMarks> marks_ GUARDED_BY(mutex_);
+  bool has_revert_note_ GUARDED_BY(mutex_) = false;
+  bool has_void_note_ = false;
 };
 
 }  // namespace snapfs

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/reverter.h"
 #include "core/scratch_buffer.h"
 
 namespace snapfs {
@@ -128,8 +129,18 @@ void Snapshot::zero(ByteRange range) {
   });
 }
 
+// What a revert still reads here it copies to the origin first. If one begins,
+// no write is inside.
+void Snapshot::settle(ByteRange range) {
+  const std::shared_ptr<Reverter> reverter = family_->reverter();
+  if (reverter != nullptr && &reverter->exceptions() == exceptions_.get()) {
+    reverter->settle(range);
+  }
+}
+
 void Snapshot::put(const Payload& payload, IfFull if_full) {
   store().require_writable();
+  settle(payload.range());
   bool all_excepted = true;
   std::vector<Piece> pieces = look_up(payload.range(), nullptr);
   for (const Piece& piece : pieces) all_excepted &= piece.excepted;

@@ -77,6 +77,7 @@ class Snapshot : public Target {
   std::vector<Piece> look_up(ByteRange range,
                              std::optional<ReadTracker::Ticket>* ticket) const;
 
+  void settle(ByteRange range);
   void put(const Payload& payload, IfFull if_full);
   void put_excepted(const std::vector<Piece>& pieces, const Payload& payload);
   void put_fresh(const Payload& payload, IfFull if_full);

@@ -78,6 +78,15 @@ void StoreSpace::set_policy(const std::string& device,
   open_gate();
 }
 
+void StoreSpace::set_keeps_valid(bool keeps_valid) {
+  MutexLock lock(mutex_);
+  keeps_valid_ = keeps_valid;
+}
+
+bool StoreSpace::is_refused() const {
+  return policy_.when_full.refuse_origin || keeps_valid_;
+}
+
 // ---- Growing
 
 std::optional<WhenFull::Grow> StoreSpace::grow_policy() const {
@@ -159,7 +168,7 @@ StoreSpace::Outcome StoreSpace::no_room(uint64_t count, Need need) {
     has_expired_ = true;
     tell(EventKind::full, "no room after " + in_words(*when_full.wait));
   }
-  return when_full.refuse_origin ? Outcome::refuse : Outcome::as_kernel;
+  return is_refused() ? Outcome::refuse : Outcome::as_kernel;
 }
 
 void StoreSpace::begin_fullness(uint64_t count, Need need) {
@@ -181,7 +190,7 @@ std::string StoreSpace::what_happens() const {
     return "writers wait for room, " + in_words(*policy_.when_full.wait) +
            " at most";
   }
-  if (policy_.when_full.refuse_origin) return "writes that need room fail";
+  if (is_refused()) return "writes that need room fail";
   return "";
 }
 

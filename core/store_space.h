@@ -52,6 +52,10 @@ class StoreSpace : private Committable {
   void set_policy(const std::string& device, SpacePolicy policy) noexcept
       EXCLUDES(mutex_);
 
+  // While set: what finds no room fails, whatever the table says, and nothing
+  // else happens.
+  void set_keeps_valid(bool keeps_valid) EXCLUDES(mutex_);
+
   // Before `count` chunks are reserved: extends the device if it is time to.
   void make_room(uint64_t count) EXCLUDES(mutex_, grow_mutex_);
 
@@ -88,6 +92,7 @@ class StoreSpace : private Committable {
   void look_again_later() REQUIRES(mutex_);
   void open_gate() noexcept REQUIRES(mutex_);
   std::string what_happens() const REQUIRES(mutex_);
+  bool is_refused() const REQUIRES(mutex_);
   void grow_for(uint64_t count) REQUIRES(grow_mutex_) EXCLUDES(mutex_);
   void tell_no_growth(const std::string& why) REQUIRES(grow_mutex_)
       EXCLUDES(mutex_);
@@ -113,6 +118,7 @@ class StoreSpace : private Committable {
   mutable Mutex mutex_;
   std::string device_ GUARDED_BY(mutex_);
   SpacePolicy policy_ GUARDED_BY(mutex_);
+  bool keeps_valid_ GUARDED_BY(mutex_) = false;
   bool gate_is_closed_ GUARDED_BY(mutex_) = false;
 
   // While it is full.

@@ -12,6 +12,7 @@
 #include "core/merging_snapshot.h"
 #include "core/origin.h"
 #include "core/persistent_store.h"
+#include "core/reverter.h"
 #include "core/transient_store.h"
 
 namespace snapfs {
@@ -106,6 +107,7 @@ void TableLoad::run() {
     set_.thaw_all(frozen);
     throw;
   }
+  set_.thaw_second_names(frozen);
   wait();
   keeping.done(set_.kept());
 }
@@ -143,6 +145,7 @@ void TableLoad::prepare() {
       prepare_snapshot(item);
     }
   }
+  refuse_during_reverts();
 }
 
 void TableLoad::check_names() {
@@ -225,7 +228,15 @@ void TableLoad::prepare_origin(Item& item) {
                          self->second.origin_table_name + "; remove it first",
                      EBUSY);
   }
-  if (item.fate == Item::Fate::replaces) check_length_kept(item, self->second);
+  if (item.fate == Item::Fate::replaces) {
+    check_length_kept(item, self->second);
+    if (table.read_only && self->second.family->reverter() != nullptr) {
+      throw TableError(
+          item.table.place,
+          item.table.name + " is being reverted, so it cannot be read-only",
+          EBUSY);
+    }
+  }
   for (const auto& [name, member] : set_.members_) {
     if (name == item.table.name) continue;
     if (member.is_origin() && member.origin == item.origin_storage) {
@@ -409,6 +420,7 @@ void TableLoad::prepare_snapshot(Item& item) {
   check_stale(item);
   prepare_store(item);
   refuse_during_merge(item);
+  prepare_revert(item);
 }
 
 // The live snapshot whose store is on the COW that the table names; empty:
@@ -696,13 +708,30 @@ void TableLoad::load_store(Item& item, const DiskHeader& header) {
   }
   uint64_t origin_size = item.family->origin().size();
   uint64_t origin_chunks = chunk_size.cover({0, origin_size}).count;
-  item.store = PersistentStore::load(item.cow.device, chunk_size, origin_chunks,
+  auto store = PersistentStore::load(item.cow.device, chunk_size, origin_chunks,
                                      item.exceptions);
+  item.has_void_note = store->has_void_note();
+  item.store = std::move(store);
+  if (item.has_void_note) {
+    item.remark =
+        "the revert to it is given up: the COW device was written elsewhere "
+        "meanwhile";
+  }
 }
 
 void TableLoad::write() {
   for (Item& item : items_) {
-    if (!item.new_store || item.fate != Item::Fate::live) continue;
+    if (item.fate != Item::Fate::live && item.fate != Item::Fate::merges) {
+      continue;
+    }
+    if (item.has_void_note && item.cow_is_writable) {
+      try {
+        item.store->end_revert();
+      } catch (const std::exception& error) {
+        fail_writing(item, error.what());
+      }
+    }
+    if (!item.new_store) continue;
     try {
       item.store = PersistentStore::create(item.cow.device, *item.new_store);
     } catch (const std::exception& error) {
@@ -760,7 +789,9 @@ std::vector<DeviceSet::Member*> TableLoad::freeze_sources() {
   const Item* first = nullptr;
   for (const Item& item : items_) {
     // A merge takes the origin's place.
-    if (item.fate == Item::Fate::merges) sources.insert(item.table.name);
+    if (item.fate == Item::Fate::merges) {
+      sources.merge(set_.all_names_of(item.table.name));
+    }
     if (is_frozen_by_load(item)) sources.insert(item.source);
     if (first == nullptr && !sources.empty()) first = &item;
   }
@@ -796,6 +827,7 @@ void TableLoad::go_live() {
   try {
     flush_written_origins();
     join_families(ready);
+    begin_reverts(ready);
     is_live_ = true;
   } catch (...) {
     failure = std::current_exception();
@@ -830,6 +862,10 @@ void TableLoad::finish_going_live(Item& item,
     case Item::Fate::live:
       if (is_merge(item.table)) {
         set_.begin_merge(set_.members_.at(item.table.name));
+      }
+      if (item.revert_into != nullptr) {
+        auto reverter = item.family->reverter();
+        set_.announce_revert(*set_.origin_by(*reverter), reverter, 0);
       }
       return;
     case Item::Fate::replaces:
@@ -957,17 +993,23 @@ void TableLoad::replace_origin(Item& item,
                                const std::shared_ptr<Target>& target) {
   DeviceSet::Member& member = set_.members_.at(item.table.name);
   Device& device = *member.device;
-  device.admission_.close();
-  device.admission_.drain();
+  std::vector<Device*> devices;
+  for (const std::string& name : set_.all_names_of(device.name())) {
+    devices.push_back(set_.member_of(name).device.get());
+  }
+  for (Device* each : devices) each->admission_.close();
+  for (Device* each : devices) each->admission_.drain();
   set_.flush(device);
   member.writes_origin = !as_origin(item.table).read_only;
   {
     MutexLock lock(device.mutex_);
-    device.live_ = target;
     device.live_table_ = std::make_shared<const Table>(item.table);
   }
-  device.admission_.open();
-  if (set_.watcher_ != nullptr) set_.watcher_->after_change(device);
+  set_.set_live_of_all_names(member, target);
+  for (Device* each : devices) each->admission_.open();
+  if (set_.watcher_ != nullptr) {
+    for (Device* each : devices) set_.watcher_->after_change(*each);
+  }
   set_.events_.on_event(
       {EventKind::load, device.name(), "replaced by " + target->table_line()});
 }
@@ -990,7 +1032,7 @@ void TableLoad::flush_written_origins() {
     std::optional<Base> base = base_of_storage(item.origin_storage);
     if (!base || !base->is_writable) continue;
     try {
-      item.family->origin().flush();
+      item.family->flush(item.family->origin());
     } catch (const std::exception& error) {
       fail_writing(item, error.what());
     }
@@ -1023,6 +1065,12 @@ void TableLoad::make_ready(Item& item, Ready& ready) {
     member.cow_path = as_snapshot(item.table).cow.path;
     member.cow_table_name = item.cow.table_name;
     member.cow_is_writable = item.cow_is_writable;
+  }
+  if (item.revert_into != nullptr) {
+    ready.reverters.emplace_back(
+        item.family.get(),
+        std::make_shared<Reverter>(*item.family, member.snapshot->exceptions(),
+                                   item.revert_into));
   }
   ready.members.emplace(name, std::move(member));
   ready.devices.emplace(name, device);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/device_set.h"
@@ -65,7 +66,10 @@ class TableLoad {
     std::optional<ChunkSize> new_store;  // chunk size of a store to be made
     std::unique_ptr<ExceptionStore> store;
     ExceptionTable exceptions;
-    std::string remark;  // for the load event
+    // A revert of its origin to it was under way: the origin, to be written.
+    std::shared_ptr<BlockDevice> revert_into;
+    bool has_void_note = false;  // of a revert; it goes
+    std::string remark;          // for the load event
   };
 
   // An origin that snapshots can name.
@@ -124,6 +128,12 @@ class TableLoad {
   void refuse_store_that_merges(const Item& item,
                                 const DeviceSet::Member& source) const;
   void refuse_during_merge(const Item& item) REQUIRES(set_.load_mutex_);
+  void prepare_revert(Item& item) REQUIRES(set_.load_mutex_);
+  bool is_origin_writable(const Item& item) REQUIRES(set_.load_mutex_);
+  void check_revert_may_go_on(const Item& item) REQUIRES(set_.load_mutex_);
+  void check_only_revert(const Item& item) REQUIRES(set_.load_mutex_);
+  void refuse_during_reverts() REQUIRES(set_.load_mutex_);
+  void refuse_during_revert(const Item& item) REQUIRES(set_.load_mutex_);
   void finish_going_live(Item& item, const std::shared_ptr<Target>& replacement)
       REQUIRES(set_.load_mutex_);
   void replace_by_merge(Item& item, const std::shared_ptr<Target>& target)
@@ -151,10 +161,12 @@ class TableLoad {
   struct Ready {
     std::map<std::string, DeviceSet::Member> members;
     std::map<std::string, std::shared_ptr<Device>> devices;
+    std::vector<std::pair<Family*, std::shared_ptr<Reverter>>> reverters;
     std::vector<Event> events;
   };
   void make_ready(Item& item, Ready& ready);
   void join_families(const Ready& ready) REQUIRES(set_.load_mutex_);
+  static void begin_reverts(const Ready& ready);
   void become_live(const std::string& name, DeviceSet::Member& member)
       REQUIRES(set_.load_mutex_);
   void refuse_foreign_content(const Item& item) const;

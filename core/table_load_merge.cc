@@ -70,6 +70,14 @@ void TableLoad::prepare_merge(Item& item) {
                          "merge",
                      EINVAL);
   }
+  if (item.store->revert_marks() != nullptr) {
+    throw TableError(table.cow_place,
+                     "a revert to the snapshot on COW device " +
+                         table.cow.path +
+                         " is under way; load it as a snapshot, which finishes "
+                         "that",
+                     EBUSY);
+  }
 }
 
 void TableLoad::check_merge_options(const Item& item) const {
@@ -136,6 +144,11 @@ void TableLoad::check_second_names(const Item& item,
         items_.begin(), items_.end(),
         [&](const Item& other) { return other.table.name == name; });
     if (name == source && !is_loaded) continue;
+    auto found = set_.members_.find(name);
+    if (found != set_.members_.end() && !is_loaded &&
+        found->second.second_name_of == item.table.name) {
+      continue;
+    }
     if (is_loaded || set_.members_.contains(name)) {
       throw TableError(options.also_as_place,
                        "the name " + name +

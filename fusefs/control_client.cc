@@ -21,7 +21,6 @@
 #include "fusefs/argument_parser.h"
 #include "fusefs/control_files.h"
 #include "fusefs/exit_status.h"
-#include "fusefs/file_users.h"
 #include "fusefs/log.h"
 #include "fusefs/mount_options.h"
 #include "fusefs/mounted_device.h"
@@ -79,43 +78,12 @@ std::string read_table_file(const std::string& file) {
   return text;
 }
 
-// Does something on the mount. On an error: prints what the mount says about
-// it, or else its text, and who uses the device if that is why. False then.
-bool act(const MountedDevice& device, const std::function<int()>& action) {
-  const std::string before = errors_of(device.mount_point);
-  const int error = action();
-  if (error == 0) return true;
-  const std::string why = new_errors(before, errors_of(device.mount_point));
-  if (!why.empty()) log_placed_error(why);
-  const std::string users = error == EBUSY ? file_users(device.file()) : "";
-  if (!why.empty() && users.empty()) return false;
-  const std::string reason = std::generic_category().message(error);
-  log_message(Severity::error, device.name + ": " + reason +
-                                   (users.empty() ? "" : ": " + users));
-  return false;
-}
-
 int unlink_file(const std::string& path) {
   return ::unlink(path.c_str()) == 0 ? 0 : errno;
 }
 
 bool remove_device(const MountedDevice& device) {
   return act(device, [&] { return unlink_file(device.table()); });
-}
-
-// At the beginning of the file. 0 or an errno.
-int write_word(int fd, const std::string& word) {
-  ssize_t count = 0;
-  do {
-    count = ::pwrite(fd, word.data(), word.size(), 0);
-  } while (count < 0 && errno == EINTR);
-  return count < 0 ? errno : 0;
-}
-
-// The write returns when it has been done.
-int write_state(const MountedDevice& device, const std::string& word) {
-  const UniqueFd file = open_file(device.control("state"), O_WRONLY);
-  return write_word(file.get(), word);
 }
 
 // Does the same to each device that is named; goes on after an error.

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "fusefs/file_users.h"
 #include "fusefs/log.h"
 
 namespace snapfs {
@@ -106,6 +107,41 @@ bool load_table(const MountedDevice& device, const std::string& text) {
   if (why.empty()) throw_errno(error, "write", device.table());
   log_placed_error(why);
   return false;
+}
+
+bool act(const MountedDevice& device, const std::function<int()>& action) {
+  const std::string before = errors_of(device.mount_point);
+  const int error = action();
+  if (error == 0) return true;
+  const std::string why = new_errors(before, errors_of(device.mount_point));
+  if (!why.empty()) log_placed_error(why);
+  const std::string users = error == EBUSY ? file_users(device.file()) : "";
+  if (!why.empty() && users.empty()) return false;
+  const std::string reason = std::generic_category().message(error);
+  log_message(Severity::error, device.name + ": " + reason +
+                                   (users.empty() ? "" : ": " + users));
+  return false;
+}
+
+int write_word(int fd, const std::string& word) {
+  ssize_t count = 0;
+  do {
+    count = ::pwrite(fd, word.data(), word.size(), 0);
+  } while (count < 0 && errno == EINTR);
+  return count < 0 ? errno : 0;
+}
+
+int write_state(const MountedDevice& device, const std::string& word) {
+  const UniqueFd file = open_file(device.control("state"), O_WRONLY);
+  return write_word(file.get(), word);
+}
+
+std::string value_of(const std::string& text, const std::string& key) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(key + ": ")) return line.substr(key.size() + 2);
+  }
+  return "";
 }
 
 }  // namespace snapfs

@@ -37,4 +37,18 @@ std::string new_errors(const std::string& before, const std::string& now);
 // False: the table was refused, and why has been printed.
 bool load_table(const MountedDevice& device, const std::string& text);
 
+// Does something on the mount: `action` gives 0 or an errno. On an error:
+// prints what the mount says about it, or else its text, and who uses the
+// device if that is why. False then.
+bool act(const MountedDevice& device, const std::function<int()>& action);
+
+// At the beginning of the file. 0 or an errno.
+int write_word(int fd, const std::string& word);
+
+// The write returns when it has been done. 0 or an errno.
+int write_state(const MountedDevice& device, const std::string& word);
+
+// The value of a line "KEY: VALUE"; empty if there is none.
+std::string value_of(const std::string& text, const std::string& key);
+
 }  // namespace snapfs

@@ -46,11 +46,13 @@ bool is_error(EventKind kind) {
     case EventKind::resume:
     case EventKind::remove:
     case EventKind::merge:
+    case EventKind::revert:
     case EventKind::usage:
     case EventKind::grow:
       return false;
     case EventKind::refuse:
     case EventKind::merge_failed:
+    case EventKind::revert_failed:
     case EventKind::invalid:
     case EventKind::overflow:
     case EventKind::full:

@@ -64,26 +64,37 @@ std::string unquoted(const std::string& text) {
   return is_quoted ? text.substr(1, text.size() - 2) : text;
 }
 
-}  // namespace
-
-MergeStatus read_merge_status(const std::string& status) {
+MergeStatus read_status(const std::string& status, const std::string& what,
+                        const std::string& done) {
   std::istringstream lines(status);
-  std::string line;
-  std::getline(lines, line);
   MergeStatus result;
-  if (line.find(" snapshot-merge ") == std::string::npos) return result;
   result.phase = MergeStatus::Phase::running;
-  while (std::getline(lines, line)) {
+  for (std::string line; std::getline(lines, line);) {
     const std::size_t colon = line.find(": ");
     if (colon == std::string::npos) continue;
     const std::string key = line.substr(0, colon);
     const std::string value = line.substr(colon + 2);
-    if (key == "merge") result.phase = phase_of(value);
-    if (key == "merge_total_bytes") result.total = std::stoull(value);
-    if (key == "merge_merged_bytes") result.merged = std::stoull(value);
+    if (key == what) result.phase = phase_of(value);
+    if (key == what + "_total_bytes") result.total = std::stoull(value);
+    if (key == done) result.merged = std::stoull(value);
     if (key == "reason") result.reason = unquoted(value);
   }
   return result;
+}
+
+}  // namespace
+
+MergeStatus read_merge_status(const std::string& status) {
+  if (status.substr(0, status.find('\n')).find(" snapshot-merge ") ==
+      std::string::npos) {
+    return {};
+  }
+  return read_status(status, "merge", "merge_merged_bytes");
+}
+
+MergeStatus read_revert_status(const std::string& status) {
+  if (status.find("\nrevert: ") == std::string::npos) return {};
+  return read_status(status, "revert", "revert_reverted_bytes");
 }
 
 void MergePace::note(Clock::time_point now, uint64_t merged) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// How far a merge is, in words: from the texts of its status file to what is
-// printed. Stateless but for MergePace; one thread.
+// How far a merge, or a revert, is, in words: from the texts of its status file
+// to what is printed. Stateless but for MergePace; one thread.
 #pragma once
 
 #include <chrono>
@@ -23,6 +23,8 @@ struct MergeStatus {
 
 // `status`: the text of .control/status/NAME.
 MergeStatus read_merge_status(const std::string& status);
+// The same of an origin that may be reverted.
+MergeStatus read_revert_status(const std::string& status);
 
 // How fast it has been lately.
 class MergePace {

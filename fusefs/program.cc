@@ -23,6 +23,7 @@
 #include "fusefs/options.h"
 #include "fusefs/repair_command.h"
 #include "fusefs/restore_command.h"
+#include "fusefs/revert_command.h"
 #include "fusefs/unmount.h"
 
 namespace snapfs {
@@ -88,6 +89,9 @@ constexpr Subcommand kSubcommands[] = {
      "[-m DIR] [--wait] [--rate BYTES/s] [--keep-name] [--also-as NAME]\n"
      "      [--force] DEVICE",
      "merge a snapshot into its origin"},
+    {"revert", run_revert,
+     "[-m DIR] [--wait] [--rate BYTES/s] [--force] DEVICE",
+     "bring an origin back to a snapshot, which stays"},
     {"clear", run_clear, "[-m DIR] DEVICE...", "drop the next table"},
     {"abort", run_abort, "[-m DIR] DEVICE...",
      "answer EIO to what waits on suspended devices"},

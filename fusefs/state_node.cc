@@ -2,7 +2,9 @@
 #include "fusefs/state_node.h"
 
 #include <cerrno>
+#include <charconv>
 #include <span>
+#include <sstream>
 #include <string_view>
 
 #include "core/error.h"
@@ -58,6 +60,15 @@ std::string quoted(const std::string& text) {
   return result + (text.size() > kEnough ? "...\"" : "\"");
 }
 
+uint64_t number_in(const std::string& text) {
+  uint64_t number = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc() && end == text.data() + text.size()) return number;
+  throw std::system_error(EINVAL, std::generic_category(),
+                          "not a number of bytes: " + quoted(text));
+}
+
 }  // namespace
 
 struct stat StateNode::attributes() const {
@@ -100,9 +111,35 @@ void StateNode::carry_out(const std::string& word) {
   if (word == "suspend") return devices_.suspend(name);
   if (word == "resume") return devices_.resume(name);
   if (word == "abort") return abort();
+  std::istringstream words(word);
+  std::string verb;
+  words >> verb;
+  if (verb == "revert") return revert(name, words);
+  if (verb == "revert-rate") {
+    std::string rate;
+    words >> rate;
+    return devices_.set_revert_rate(name, number_in(rate));
+  }
   throw std::system_error(
       EINVAL, std::generic_category(),
-      "unknown command " + quoted(word) + " (suspend, resume, abort)");
+      "unknown command " + quoted(word) + " (suspend, resume, abort, revert)");
+}
+
+void StateNode::revert(const std::string& name, std::istream& words) {
+  constexpr std::string_view kRate = "rate=";
+  DeviceSet::RevertOptions options;
+  for (std::string option; words >> option;) {
+    if (option == "force") {
+      options.force = true;
+    } else if (option.starts_with(kRate)) {
+      options.rate = number_in(option.substr(kRate.size()));
+    } else {
+      throw std::system_error(EINVAL, std::generic_category(),
+                              "unknown option " + quoted(option) +
+                                  " of revert (force, rate=BYTES)");
+    }
+  }
+  devices_.revert(name, options);
 }
 
 void StateNode::abort() {

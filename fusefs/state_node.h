@@ -7,8 +7,11 @@
 //   suspend   DeviceSet::suspend()
 //   resume    DeviceSet::resume()
 //   abort     what waits on a suspended device is answered EIO
+//   revert [force] [rate=BYTES]   DeviceSet::revert()
+//   revert-rate BYTES             DeviceSet::set_revert_rate()
 #pragma once
 
+#include <iosfwd>
 #include <memory>
 #include <string>
 
@@ -42,6 +45,7 @@ class StateNode : public Node {
   std::string text() const { return device_node_->device().state_text(); }
   void carry_out(const std::string& word);
   void abort();
+  void revert(const std::string& name, std::istream& words);
 
   TreeContext& context_;
   DeviceSet& devices_;

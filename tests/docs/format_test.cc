@@ -178,6 +178,19 @@ TEST_F(WorkedExample, merge_is_written_as_described) {
             without_remarks(example("merge")));
 }
 
+TEST_F(WorkedExample, revert_is_written_as_described) {
+  write("snap", 7, 1);
+  write("base", 100, 2);
+  devices_.revert("snap", {});
+  origin_->take_trace();
+  cow_->take_trace();
+
+  devices_.merge_step("base");
+
+  EXPECT_EQ(origin_->take_trace() + cow_->take_trace(),
+            without_remarks(example("revert")));
+}
+
 TEST(Format, area_crossing_is_written_as_described) {
   auto cow = std::make_shared<TracingDevice>(64 * kSectorBytes);
   auto store = PersistentStore::create(cow, ChunkSize(1));

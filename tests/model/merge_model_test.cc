@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Random worlds in which snapshots are merged while everybody reads and writes,
-// and in which the power fails: at any operation on any device, with any of
-// what was not durable lost. The reference knows views and sectors alone: what
-// each may hold. SNAPFS_SEED replays one seed.
+// Random worlds in which snapshots are merged, and origins reverted to them,
+// while everybody reads and writes, and in which the power fails: at any
+// operation on any device, with any of what was not durable lost. The reference
+// knows views and sectors alone: what each may hold. SNAPFS_SEED replays one
+// seed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -46,6 +47,10 @@ class View {
   void flush() {
     for (auto& sector : sectors_) sector = {sector.back()};
   }
+  // Becomes what the other one is, or, after a power cut, stays.
+  void become(const View& other) {
+    for (uint64_t i = 0; i < kSectors; ++i) sectors_[i].push_back(other.now(i));
+  }
   uint64_t now(uint64_t sector) const { return sectors_[sector].back(); }
   bool may_be(uint64_t sector, uint64_t generation) const {
     const auto& known = sectors_[sector];
@@ -84,18 +89,22 @@ class World {
       step();
     }
     check_all();
-    while (is_merging()) merge_step();
+    while (is_merging() || is_reverting()) copy_step();
     check_all();
   }
 
   unsigned merges() const { return merges_; }
   unsigned cuts_during_merge() const { return cuts_during_merge_; }
+  unsigned reverts() const { return reverts_; }
+  unsigned cuts_during_revert() const { return cuts_during_revert_; }
+  unsigned cuts_at_the_beginning() const { return cuts_at_the_beginning_; }
 
  private:
   struct Snap {
     std::string cow;
     uint64_t chunk = 0;
     View view;
+    bool was_reverted_to = false;  // its store may have gaps
   };
 
   uint64_t pick(uint64_t below) {
@@ -137,18 +146,27 @@ class World {
     return std::dynamic_pointer_cast<MergingSnapshot>(target("base"));
   }
   bool is_merging() { return merging() != nullptr; }
+  bool is_reverting() {
+    return target("base")->details().find("revert_to: ") != std::string::npos;
+  }
 
   void step() {
     const uint64_t kind = pick(100);
     if (kind < 5) {
       take_snapshot();
-    } else if (kind < 10) {
+    } else if (kind < 8) {
       begin_merge();
+    } else if (kind < 10) {
+      begin_revert(false);
     } else if (kind < 12) {
       end_and_open();
     } else if (kind < 16) {
       const size_t before = recording_->ops().size();
-      work(pick(70), true);
+      if (pick(8) == 0) {
+        begin_revert(true);
+      } else {
+        work(pick(70), true);
+      }
       cut_power(before);
     } else {
       work(pick(84), false);
@@ -158,7 +176,7 @@ class World {
   // What may be cut short: then no flush promises anything.
   void work(uint64_t kind, bool will_be_cut) {
     if (kind < 25) {
-      if (is_merging()) merge_step();
+      if (is_merging() || is_reverting()) copy_step();
     } else if (kind < 50) {
       write("base", base_);
     } else if (kind < 65) {
@@ -180,20 +198,20 @@ class World {
   }
 
   void take_snapshot() {
-    if (snaps_.size() == 3 || is_merging()) return;
+    if (snaps_.size() == 3 || is_merging() || is_reverting()) return;
     static constexpr uint64_t kChunks[] = {1, 2, 8, 64};
     const uint64_t number = next_name_++;
     const std::string name = "s" + std::to_string(number);
     // The origin is flushed before a snapshot of it is taken.
     base_.flush();
     Snap snap{"cow" + std::to_string(number), kChunks[pick(4)], base_};
-    add_device(snap.cow, 2 * kSectors + 8 * snap.chunk);
+    add_device(snap.cow, 3 * kSectors + 64 * snap.chunk);
     snaps_.emplace(name, std::move(snap));
     set_->load({table_of(name)});
   }
 
   void begin_merge() {
-    if (snaps_.empty() || is_merging()) return;
+    if (snaps_.empty() || is_merging() || is_reverting()) return;
     const std::string name = any_snap().first;
     Snap snap = snaps_.at(name);
     Table table = merge_table("base", "origin", snap.cow);
@@ -205,12 +223,29 @@ class World {
     base_ = snap.view;
     merging_cow_ = snap.cow;
     merging_chunk_ = snap.chunk;
+    merging_has_gaps_ = snap.was_reverted_to;
     ++merges_;
   }
 
-  void merge_step() {
-    merging()->merger().step({(1 + pick(40)) * kSectorBytes, 1 + pick(5)});
-    if (merging()->merger().is_finished()) set_->merge_step("base");
+  void begin_revert(bool will_be_cut) {
+    if (snaps_.empty() || is_merging() || is_reverting()) return;
+    auto& [name, snap] = any_snap();
+    set_->revert(name, {});
+    // Whoever keeps the tables has made it a plain origin.
+    merging_cow_.clear();
+    if (will_be_cut) {
+      base_.become(snap.view);
+      ++cuts_at_the_beginning_;
+    } else {
+      snap.view.flush();
+      base_ = snap.view;
+    }
+    snap.was_reverted_to = true;
+    ++reverts_;
+  }
+
+  void copy_step() {
+    set_->merge_step("base", {(1 + pick(40)) * kSectorBytes, 1 + pick(5)});
   }
 
   void write(const std::string& name, View& view) {
@@ -254,7 +289,7 @@ class World {
   }
 
   void check_status() {
-    if (!is_merging()) return;
+    if (!is_merging() || merging_has_gaps_) return;
     const uint64_t left = merging()->merger().exceptions().exception_count();
     ASSERT_EQ(target("base")->status_line(),
               "0 " + std::to_string(kSectors) + " snapshot-merge " +
@@ -285,6 +320,7 @@ class World {
     if (is_cut_short) {
       ops.resize(begin + 1 + pick(ops.size() - begin));
       if (is_merging()) ++cuts_during_merge_;
+      if (is_reverting()) ++cuts_during_revert_;
     }
     set_.reset();
     const uint64_t odds = 1 + pick(3);
@@ -327,11 +363,15 @@ class World {
   uint64_t next_name_ = 0;
   unsigned merges_ = 0;
   unsigned cuts_during_merge_ = 0;
+  unsigned reverts_ = 0;
+  unsigned cuts_during_revert_ = 0;
+  unsigned cuts_at_the_beginning_ = 0;
 
   View base_{1};
   std::map<std::string, Snap> snaps_;
   std::string merging_cow_;  // of the last merge; it may have finished
   uint64_t merging_chunk_ = 0;
+  bool merging_has_gaps_ = false;
 
   std::shared_ptr<Recording> recording_ = std::make_shared<Recording>();
   std::map<std::string, std::shared_ptr<MemoryDevice>> memory_;
@@ -342,9 +382,13 @@ class World {
   std::unique_ptr<DeviceSet> set_;
 };
 
-TEST(MergeModelTest, random_merges_with_power_cuts_match_the_reference) {
+TEST(MergeModelTest,
+     random_merges_and_reverts_with_power_cuts_match_the_reference) {
   unsigned merges = 0;
   unsigned cuts = 0;
+  unsigned reverts = 0;
+  unsigned cuts_of_reverts = 0;
+  unsigned cuts_of_beginnings = 0;
 
   for (unsigned i = 0; i < (is_replay() ? 1 : kWorlds); ++i) {
     const uint64_t seed = next_seed();
@@ -357,12 +401,18 @@ TEST(MergeModelTest, random_merges_with_power_cuts_match_the_reference) {
     }
     merges += world.merges();
     cuts += world.cuts_during_merge();
+    reverts += world.reverts();
+    cuts_of_reverts += world.cuts_during_revert();
+    cuts_of_beginnings += world.cuts_at_the_beginning();
   }
 
   // The worlds were of the kind that they are meant to be.
   if (!is_replay()) {
-    EXPECT_GT(merges, 2 * kWorlds);
+    EXPECT_GT(merges, kWorlds);
     EXPECT_GT(cuts, kWorlds);
+    EXPECT_GT(reverts, kWorlds);
+    EXPECT_GT(cuts_of_reverts, kWorlds);
+    EXPECT_GT(cuts_of_beginnings, kWorlds / 4);
   }
 }
 

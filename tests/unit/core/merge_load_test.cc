@@ -599,6 +599,93 @@ TEST_F(MergeLoadTest, second_names_are_there_after_a_mount) {
   EXPECT_TRUE(set_->find("s")->try_open());
 }
 
+// `s` is a second name of what was merged; `t` differs from that.
+class SecondNameTest : public MergeLoadTest {
+ protected:
+  SecondNameTest() {
+    open({origin_table("base", "origin"), snapshot("s")});
+    Table table = merge_of("s");
+    snapshot_of(table).merge->also_as = {"s"};
+    table.activate = Activate::now;
+    set_->load({table});
+    merge_all();
+    set_->load({snapshot("t")});
+    write("t");
+  }
+
+  void merge_t() {
+    Table table = merge_of("t");
+    table.activate = Activate::now;
+    set_->load({table});
+  }
+
+  void expect_next_merge_under_both_names() {
+    EXPECT_EQ(target("s"), target("base"));
+    EXPECT_EQ(state("s"), "live\nsecond name of base\n");
+    EXPECT_EQ(differs("s", 8, kOwn), "");
+    write("s", 12);
+    EXPECT_EQ(differs("base", 12, kOwn), "");
+    merge_all();
+    EXPECT_EQ(target("s"), target("base"));
+    EXPECT_EQ(differs("s", 12, kOwn), "");
+    EXPECT_EQ(differs("base", 12, kOwn), "");
+  }
+};
+
+TEST_F(SecondNameTest, it_shows_the_next_merge_too) {
+  merge_t();
+  expect_next_merge_under_both_names();
+}
+
+TEST_F(SecondNameTest, it_shows_the_next_merge_of_a_store_that_was_away) {
+  set_->remove("t");
+  merge_t();
+  expect_next_merge_under_both_names();
+}
+
+TEST_F(SecondNameTest, it_can_be_named_again) {
+  Table table = merge_of("t");
+  snapshot_of(table).merge->also_as = {"s"};
+  table.activate = Activate::now;
+  set_->load({table});
+  expect_next_merge_under_both_names();
+}
+
+TEST_F(SecondNameTest, one_that_is_suspended_stays_so) {
+  set_->suspend("s");
+  merge_t();
+  EXPECT_EQ(state("s"), "suspended\nsecond name of base\n");
+  set_->resume("s");
+  expect_next_merge_under_both_names();
+}
+
+TEST_F(SecondNameTest, its_users_are_users_of_the_origin) {
+  ASSERT_TRUE(set_->find("s")->try_open());
+  Table table = merge_of("t");
+  table.activate = Activate::now;
+  EXPECT_EQ(refused(table), EBUSY);
+  says("the merge would change the content of s under its users");
+}
+
+TEST_F(SecondNameTest, it_grows_with_the_origin) {
+  Table table = origin_table("base", "origin");
+  std::get<OriginTable>(table.target).length_sectors = 512;
+  Table short_one = snapshot("s");
+  snapshot_of(short_one).length_sectors = 512;
+  open({table, short_one});
+  Table merge = merge_of("s");
+  snapshot_of(merge).merge->also_as = {"s"};
+  merge.activate = Activate::now;
+  set_->load({merge});
+  merge_all();
+  ASSERT_EQ(target("s")->size(), 512 * kSectorBytes);
+
+  set_->load({origin_table("base", "origin")});
+
+  EXPECT_EQ(target("base")->size(), kSectors * kSectorBytes);
+  EXPECT_EQ(target("s"), target("base"));
+}
+
 TEST_F(MergeLoadTest, a_second_name_that_is_taken_is_refused) {
   open({origin_table("base", "origin"), snapshot("s"), snapshot("t")});
   Table table = merge_of("s");

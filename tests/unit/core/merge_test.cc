@@ -713,5 +713,30 @@ TEST_F(MergeTest, a_power_cut_at_any_point_leaves_what_can_be_merged) {
   }
 }
 
+// A device tells one flush alone; the copies are in doubt all the same.
+TEST_F(MergeTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
+  diverge();
+  merge();
+  origin_.counting->hold(kWrite);
+  std::string failure;
+  std::thread& step = in_a_thread(
+      [&] { failure = refusal([&] { set_->merge_step("base"); }); });
+  origin_.counting->wait_until_held(kWrite, 1);
+  origin_.faulty->inject({.ops = kFlush});
+
+  EXPECT_NE(refusal([&] { target("base")->flush(); }), "");
+  origin_.counting->release();
+  step.join();
+  threads_.clear();
+
+  EXPECT_NE(failure.find("another flush of the origin has failed meanwhile"),
+            std::string::npos)
+      << failure;
+  expect_snapshot_content("base");
+  recording_->clear();
+  set_->merge_step("base");
+  EXPECT_EQ(recorded().front(), "write origin 8192+8192");
+}
+
 }  // namespace
 }  // namespace snapfs::test

@@ -9,6 +9,7 @@
 #include "core/handover.h"
 #include "core/keeping.h"
 #include "core/merging_snapshot.h"
+#include "core/salvaged_snapshot.h"
 #include "core/snapshot.h"
 #include "core/table_load.h"
 
@@ -514,6 +515,13 @@ void DeviceSet::take_down(Member member) {
   }
   if (member.is_merge()) {
     removed_[member.cow] = {member.origin, write_count(member.origin)->load()};
+  }
+  if (member.is_salvage()) {
+    Admission& gate = member.family->gate();
+    gate.close();
+    gate.drain();
+    member.family->unwatch(member.salvaged->written());
+    gate.open();
   }
   {
     MutexLock lock(device.mutex_);

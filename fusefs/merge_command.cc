@@ -90,15 +90,6 @@ Wish parse_wish(const std::vector<std::string>& arguments) {
   return wish;
 }
 
-// The value of a line "KEY: VALUE"; empty if there is none.
-std::string value_of(const std::string& text, const std::string& key) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with(key + ": ")) return line.substr(key.size() + 2);
-  }
-  return "";
-}
-
 // The device whose second name this is; empty: of none.
 std::string first_name_of(const MountedDevice& device) {
   constexpr std::string_view kWords = "second name of ";
@@ -107,14 +98,6 @@ std::string first_name_of(const MountedDevice& device) {
     if (line.starts_with(kWords)) return line.substr(kWords.size());
   }
   return "";
-}
-
-// Relative paths stay so: they are relative to the same directory when the
-// mount reads them again.
-Table read_live_table(const MountedDevice& device) {
-  return read_tables(read_text(device.table()),
-                     {device.table(), ".", device.name})
-      .at(0);
 }
 
 // The device that is the snapshot's origin: both say what they lie on in the

@@ -18,6 +18,7 @@
 #include "fusefs/merge_command.h"
 #include "fusefs/mount_command.h"
 #include "fusefs/options.h"
+#include "fusefs/salvage_command.h"
 #include "fusefs/unmount.h"
 
 namespace snapfs {
@@ -83,6 +84,8 @@ constexpr Subcommand kSubcommands[] = {
      "[-m DIR] [--wait] [--rate BYTES/s] [--keep-name] [--also-as NAME]\n"
      "      [--force] DEVICE",
      "merge a snapshot into its origin"},
+    {"salvage", run_salvage, "[-m DIR] DEVICE [NAME] | --list DEVICE",
+     "show what is left of an invalid snapshot, and what not to trust of it"},
     {"clear", run_clear, "[-m DIR] DEVICE...", "drop the next table"},
     {"abort", run_abort, "[-m DIR] DEVICE...",
      "answer EIO to what waits on suspended devices"},

@@ -542,7 +542,10 @@ std::shared_ptr<Device> DeviceSet::find(const std::string& name) const {
 bool DeviceSet::has_outgrown_table(const std::string& name) {
   MutexLock load_lock(load_mutex_);
   auto found = members_.find(name);
-  if (found == members_.end() || !found->second.is_origin()) return false;
+  // A merge keeps its length.
+  if (found == members_.end() || found->second.kind != Member::Kind::origin) {
+    return false;
+  }
   const Device& device = *found->second.device;
   const std::shared_ptr<const Table> table = device.live_table();
   const std::shared_ptr<Target> live = device.live();

@@ -117,8 +117,11 @@ void read_cow_map(const Field& cow, const std::string& base_dir,
   table.cow.accept_stale = has_word(map.find("stale"), "accept");
 }
 
-void read_cow(const Field& cow, const std::string& base_dir,
+// A salvage's COW is a path, and no more.
+void read_cow(const Field& cow, TargetType type, const std::string& base_dir,
               SnapshotTable& table) {
+  if (type == TargetType::salvage && cow.value().kind != YamlNode::Kind::scalar)
+    cow.refuse("a path");
   switch (cow.value().kind) {
     case YamlNode::Kind::map:
       return read_cow_map(cow, base_dir, table);
@@ -152,7 +155,8 @@ SnapshotTable read_snapshot(const MapReader& map, TargetType type,
   table.origin = origin.line();
   table.origin_path = device_path(base_dir, table.origin);
   table.origin_place = origin.place();
-  read_cow(cow, base_dir, table);
+  table.salvage = type == TargetType::salvage;
+  read_cow(cow, type, base_dir, table);
   if (const Field* field = map.find("features"))
     set_features(table, field->words(), field->place());
   std::optional<ChunkArgument> chunk;
@@ -203,7 +207,8 @@ void read_common(const MapReader& map, SnapshotTable& table) {
   if (table.merge) read_merge(map, *table.merge);
   table.wait_for_merge = has_word(map.find("wait"), "merge");
   const Field* read_only = map.find("read_only");
-  table.read_only = read_only != nullptr && read_only->boolean();
+  table.read_only =
+      table.salvage || (read_only != nullptr && read_only->boolean());
   if (const Field* field = map.find("commit_interval"))
     table.commit_interval = field->duration();
   if (const Field* field = map.find("when_full")) {
@@ -239,8 +244,8 @@ TargetTable read_target(const MapReader& map, const Place& start,
   const Field* target = map.find("target");
   if (target == nullptr)
     fail(start,
-         "\"target\" is missing: snapshot-origin, snapshot or "
-         "snapshot-merge");
+         "\"target\" is missing: snapshot-origin, snapshot, snapshot-merge "
+         "or snapshot-salvage");
   TargetType type = target_type(target->word());
   check_keys(map, type);
   if (type == TargetType::origin) return read_origin(map, start, base_dir);

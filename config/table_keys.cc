@@ -24,11 +24,16 @@ constexpr std::string_view kOnlySnapshot[] = {"wait"};
 constexpr std::string_view kOnlyMerge[] = {"merge_rate", "also_as", "force",
                                            "origin_device"};
 
+// A salvage only reads, and what it reads says the rest.
+constexpr std::string_view kOfSalvage[] = {"name",   "target", "origin", "cow",
+                                           "length", "mode",   "uid",    "gid"};
+
 bool contains(std::span<const std::string_view> keys, std::string_view key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 bool is_key_of(TargetType target, std::string_view key) {
+  if (target == TargetType::salvage) return contains(kOfSalvage, key);
   if (contains(kOnlyOrigin, key)) return target == TargetType::origin;
   if (contains(kNotOrigin, key)) return target != TargetType::origin;
   if (contains(kOnlySnapshot, key)) return target == TargetType::snapshot;

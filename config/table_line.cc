@@ -143,6 +143,10 @@ std::variant<OriginTable, SnapshotTable> parse_table_line(
   const Place& place = words[2].place;  // for what is missing
   std::vector<Word> arguments(words.begin() + 3, words.end());
   const TargetType type = target_type(words[2]);
+  if (type == TargetType::salvage)
+    fail(place,
+         "dmsetup has no target snapshot-salvage: write \"target\", "
+         "\"origin\" and \"cow\"");
   if (type == TargetType::origin)
     return origin_target(arguments, length, place, base_dir);
   SnapshotTable table = snapshot_target(arguments, length, place, base_dir);

@@ -76,6 +76,17 @@ std::string merge_text(const Table& table) {
   return writer.text();
 }
 
+std::string salvage_text(const Table& table) {
+  const auto& snapshot = std::get<SnapshotTable>(table.target);
+  Writer writer(table.name, "snapshot-salvage");
+  writer.add("origin", quoted_scalar(snapshot.origin));
+  writer.add("cow", quoted_scalar(snapshot.cow.path));
+  if (snapshot.length_sectors)
+    writer.add("length", std::to_string(*snapshot.length_sectors));
+  writer.add(table.attributes);
+  return writer.text();
+}
+
 std::string text_of(const Table& table) {
   return table.text.empty() ? origin_text(table) : table.text;
 }

@@ -20,6 +20,9 @@ std::string origin_text(const Table& table);
 // and store, when it goes live, and the file's attributes.
 std::string merge_text(const Table& table);
 
+// The same of a snapshot-salvage.
+std::string salvage_text(const Table& table);
+
 // What was read, or else, of one that a merge has left, origin_text().
 // REQUIRES: the table was read, or is an OriginTable.
 std::string text_of(const Table& table);

@@ -11,13 +11,13 @@ namespace {
 
 // In the order of TargetType.
 constexpr std::string_view kTargets[] = {"snapshot-origin", "snapshot",
-                                         "snapshot-merge"};
+                                         "snapshot-merge", "snapshot-salvage"};
 
 }  // namespace
 
 TargetType target_type(const Word& word) {
-  for (TargetType type :
-       {TargetType::origin, TargetType::snapshot, TargetType::merge})
+  for (TargetType type : {TargetType::origin, TargetType::snapshot,
+                          TargetType::merge, TargetType::salvage})
     if (word.text == to_string(type)) return type;
   fail(word.place, "unknown target type " + quote(word.text) +
                        "; the nearest known target is " +

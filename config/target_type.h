@@ -7,12 +7,12 @@
 
 namespace snapfs {
 
-enum class TargetType { origin, snapshot, merge };
+enum class TargetType { origin, snapshot, merge, salvage };
 
 // Throws TableError if there is no such target.
 TargetType target_type(const Word& word);
 
-// "snapshot-origin", "snapshot" or "snapshot-merge".
+// "snapshot-origin", "snapshot", "snapshot-merge" or "snapshot-salvage".
 const char* to_string(TargetType type);
 
 }  // namespace snapfs

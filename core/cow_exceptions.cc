@@ -24,6 +24,7 @@ CowExceptions::CowExceptions(std::shared_ptr<BlockDevice> cow,
                              Owner owner, CommitTimer& timer, EventSink& events)
     : cow_(std::move(cow)),
       store_(std::move(store)),
+      written_(is_marked_invalid ? nullptr : std::make_shared<WrittenRanges>()),
       timer_(timer),
       events_(events),
       space_(*cow_, *store_, timer, events),

@@ -23,6 +23,7 @@
 #include "core/range_lock.h"
 #include "core/store_space.h"
 #include "core/table.h"
+#include "core/written_ranges.h"
 
 namespace snapfs {
 
@@ -88,11 +89,7 @@ class CowExceptions : private Committable {
       EXCLUDES(table_mutex_) {
     ReaderLock lock(table_mutex_);
     require_readable();
-    while (!chunks.empty()) {
-      ExceptionTable::Stretch stretch = table_.find(chunks.first, chunks.count);
-      visit(chunks.first, stretch);
-      chunks = {chunks.first + stretch.count, chunks.count - stretch.count};
-    }
+    visit_stretches(chunks, visit);
   }
 
   // The first of those stretches. Throws like require_readable().
@@ -208,6 +205,26 @@ class CowExceptions : private Committable {
   }
   void end_revert();
 
+  // Where the origin has been written since the snapshot became invalid, as
+  // far as its chunks have no exception. Null: it was invalid when it was
+  // loaded, and nobody knows.
+  const std::shared_ptr<WrittenRanges>& written_since_invalid() const {
+    return written_;
+  }
+  // REQUIRES: the snapshot is invalid, and `range` has not changed yet.
+  void note_origin_write(ByteRange range) noexcept {
+    if (written_ != nullptr) written_->add(range);
+  }
+
+  // Calls visit(chunk, stretch) for everything that the snapshot knew when it
+  // became invalid; as look_up().
+  template <typename Visit>
+  void look_up_invalid(ChunkRange chunks, const Visit& visit) const
+      EXCLUDES(table_mutex_) {
+    ReaderLock lock(table_mutex_);
+    visit_stretches(chunks, visit);
+  }
+
   // Nothing is trusted any more: EIO for all that comes, durably recorded on
   // return (or reported as not recordable). If another thread is at it, waits
   // until it has been recorded. During a revert: throws, and nothing happens.
@@ -225,6 +242,16 @@ class CowExceptions : private Committable {
   bool clear_overflow() EXCLUDES(table_mutex_, reason_mutex_);
 
  private:
+  template <typename Visit>
+  void visit_stretches(ChunkRange chunks, const Visit& visit) const
+      REQUIRES_SHARED(table_mutex_) {
+    while (!chunks.empty()) {
+      ExceptionTable::Stretch stretch = table_.find(chunks.first, chunks.count);
+      visit(chunks.first, stretch);
+      chunks = {chunks.first + stretch.count, chunks.count - stretch.count};
+    }
+  }
+
   void require_full_length();
   bool try_publish(const std::vector<ExceptionRun>& runs)
       EXCLUDES(table_mutex_);
@@ -237,6 +264,7 @@ class CowExceptions : private Committable {
 
   const std::shared_ptr<BlockDevice> cow_;
   const std::unique_ptr<ExceptionStore> store_;
+  const std::shared_ptr<WrittenRanges> written_;
   uint64_t origin_size_ = 0;
   CommitTimer& timer_;
   EventSink& events_;

@@ -9,6 +9,7 @@
 #include "core/handover.h"
 #include "core/keeping.h"
 #include "core/merging_snapshot.h"
+#include "core/salvaged_snapshot.h"
 #include "core/snapshot.h"
 #include "core/table_load.h"
 
@@ -522,6 +523,13 @@ void DeviceSet::take_down(Member member) {
   if (member.is_merge()) {
     removed_[member.cow] = {member.origin, write_count(member.origin)->load()};
   }
+  if (member.is_salvage()) {
+    Admission& gate = member.family->gate();
+    gate.close();
+    gate.drain();
+    member.family->unwatch(member.salvaged->written());
+    gate.open();
+  }
   {
     MutexLock lock(device.mutex_);
     device.removed_ = true;
@@ -541,7 +549,10 @@ std::shared_ptr<Device> DeviceSet::find(const std::string& name) const {
 bool DeviceSet::has_outgrown_table(const std::string& name) {
   MutexLock load_lock(load_mutex_);
   auto found = members_.find(name);
-  if (found == members_.end() || !found->second.is_origin()) return false;
+  // A merge keeps its length.
+  if (found == members_.end() || found->second.kind != Member::Kind::origin) {
+    return false;
+  }
   const Device& device = *found->second.device;
   const std::shared_ptr<const Table> table = device.live_table();
   const std::shared_ptr<Target> live = device.live();

@@ -29,6 +29,7 @@ namespace snapfs {
 class Merger;
 class MergingSnapshot;
 class Reverter;
+class SalvagedSnapshot;
 class Snapshot;
 
 class DeviceSet {
@@ -153,7 +154,7 @@ class DeviceSet {
   // What a device is made of, beside its target.
   struct Member {
     // Of the live table. `second` is another name of an origin.
-    enum class Kind { none, origin, snapshot, merge, second };
+    enum class Kind { none, origin, snapshot, merge, second, salvage };
 
     std::shared_ptr<Device> device;
     std::optional<Next> next;
@@ -168,6 +169,7 @@ class DeviceSet {
     std::string cow_table_name;
     bool cow_is_writable = false;
 
+    std::shared_ptr<SalvagedSnapshot> salvaged;    // if it is one
     std::shared_ptr<MergingSnapshot> merging;      // if it is one
     std::shared_ptr<const Table> table_as_origin;  // which a merge has replaced
     std::string second_name_of;
@@ -178,6 +180,8 @@ class DeviceSet {
     bool is_merge() const { return kind == Kind::merge; }
     bool is_second() const { return kind == Kind::second; }
     bool is_snapshot() const { return kind == Kind::snapshot; }
+    // It reads the COW of a snapshot that may be a device, too.
+    bool is_salvage() const { return kind == Kind::salvage; }
     // Does it own the store on its COW?
     bool has_store() const;
   };

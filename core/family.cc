@@ -43,6 +43,7 @@ void Family::write(BlockDevice& writable, const Payload& payload,
     auto pass = enter_settled(piece);
     ++*writes_;
     CopyOut(*this, piece, except).run();
+    note_write(piece);
     reads_.drain(piece);
     payload.slice(piece).put(writable, piece.offset);
     left = {piece.end(), left.length - piece.length};
@@ -55,6 +56,7 @@ void Family::overwrite(const std::vector<ByteRange>& ranges,
   ++*writes_;
   for (const ByteRange& range : ranges) {
     CopyOut(*this, range, nullptr).run();
+    note_write(range);
     reads_.drain(range);
   }
   put();
@@ -108,6 +110,16 @@ void Family::set_reverter(std::shared_ptr<Reverter> reverter) {
   MutexLock lock(reverter_mutex_);
   is_reverting_ = reverter != nullptr;
   std::swap(reverter_, reverter);
+// A snapshot that is valid here has saved all of the range, and will have it
+// recorded if it becomes invalid later.
+void Family::note_write(ByteRange range) noexcept {
+  for (Snapshot* snapshot : members_) {
+    CowExceptions& exceptions = snapshot->exceptions();
+    if (exceptions.state() == SnapshotState::invalid) {
+      exceptions.note_origin_write(range);
+    }
+  }
+  for (const auto& written : watchers_) written->add(range);
 }
 
 bool Family::has_valid_snapshots() {
@@ -131,5 +143,15 @@ void Family::replace(Snapshot& source, Snapshot& target) noexcept {
 }
 
 void Family::remove(Snapshot& snapshot) { std::erase(members_, &snapshot); }
+
+void Family::watch(std::shared_ptr<WrittenRanges> written) {
+  watchers_.push_back(std::move(written));
+}
+
+// Two of them may share one.
+void Family::unwatch(const std::shared_ptr<WrittenRanges>& written) noexcept {
+  auto found = std::find(watchers_.begin(), watchers_.end(), written);
+  if (found != watchers_.end()) watchers_.erase(found);
+}
 
 }  // namespace snapfs

@@ -19,6 +19,7 @@
 #include "core/mutex.h"
 #include "core/payload.h"
 #include "core/read_tracker.h"
+#include "core/written_ranges.h"
 
 namespace snapfs {
 
@@ -82,15 +83,22 @@ class Family {
   // The store of `source` has gone to `target`.
   void replace(Snapshot& source, Snapshot& target) noexcept;
 
+  // From here on every write is noted there before it changes the origin, as
+  // it is for each member that is invalid. Changes as members do.
+  void watch(std::shared_ptr<WrittenRanges> written);
+  void unwatch(const std::shared_ptr<WrittenRanges>& written) noexcept;
+
  private:
   friend class CopyOut;
 
   Admission::Pass enter_settled(ByteRange range);
+  void note_write(ByteRange range) noexcept;
 
   const std::shared_ptr<BlockDevice> origin_;
   ReadTracker reads_;
   Admission gate_;
   std::vector<Snapshot*> members_;  // largest chunk size first
+  std::vector<std::shared_ptr<WrittenRanges>> watchers_;
   const std::shared_ptr<std::atomic<uint64_t>> writes_;
 
   // Shared by those who flush, so that who holds it alone knows of all that

@@ -413,11 +413,6 @@ std::string Snapshot::details() const {
   add("store", to_string(options_.type));
   if (exceptions_ == nullptr) return text;
   add("chunk_sectors", std::to_string(exceptions_->chunk_size().sectors()));
-  if (exceptions_->state() != SnapshotState::invalid) {
-    if (auto left = exceptions_->space().time_until_full()) {
-      add("cow_full_in_seconds", std::to_string(left->count()));
-    }
-  }
   std::string reason = exceptions_->reason();
   if (!reason.empty()) add("reason", quoted(reason));
   return text;
@@ -433,7 +428,7 @@ std::vector<Measure> store_measures(const CowExceptions* exceptions) {
   const SnapshotState state =
       has_store ? exceptions->state() : SnapshotState::invalid;
   const StoreUsage usage = has_store ? exceptions->usage() : StoreUsage{};
-  return {
+  std::vector<Measure> measures{
       {"exceptions", "Exceptions of the snapshot",
        has_store ? exceptions->exception_count() : 0},
       {"memory_bytes", "Memory that holds the exceptions",
@@ -453,6 +448,14 @@ std::vector<Measure> store_measures(const CowExceptions* exceptions) {
       {"overflowed", "1 if the COW is full, and writes fail",
        state == SnapshotState::overflowed},
   };
+  if (state == SnapshotState::invalid) return measures;
+  if (auto left = exceptions->space().time_until_full()) {
+    measures.push_back(
+        {"cow_full_in_seconds",
+         "When the COW device is full, if it goes on as in the last minute",
+         static_cast<uint64_t>(left->count())});
+  }
+  return measures;
 }
 
 }  // namespace snapfs

@@ -126,6 +126,7 @@ struct SnapshotTable {
   std::chrono::milliseconds commit_interval{5000};
   std::optional<MergeOptions> merge;  // set: the target is snapshot-merge
   bool wait_for_merge = false;        // `wait: merge`
+  bool salvage = false;               // the target is snapshot-salvage
   SpacePolicy space;
   Place when_full_place;
   Place origin_place;

@@ -13,6 +13,7 @@
 #include "core/origin.h"
 #include "core/persistent_store.h"
 #include "core/reverter.h"
+#include "core/salvaged_snapshot.h"
 #include "core/transient_store.h"
 
 namespace snapfs {
@@ -34,16 +35,22 @@ bool is_merge(const Table& table) {
   return !is_origin(table) && as_snapshot(table).merge.has_value();
 }
 
+bool is_salvage(const Table& table) {
+  return !is_origin(table) && as_snapshot(table).salvage;
+}
+
 // Is it what others may name as their origin?
 bool acts_as_origin(const Table& table) {
   return is_origin(table) || is_merge(table);
 }
 
 // Origins come before what names them, and whoever writes to an origin before
-// those whose COW devices must take copies then.
+// those whose COW devices must take copies then. A salvage may read the COW of
+// a snapshot.
 int preparation_rank(const Table& table) {
   if (is_origin(table)) return 0;
   if (is_merge(table)) return 1;
+  if (is_salvage(table)) return 4;
   return as_snapshot(table).discard_passdown_origin ? 2 : 3;
 }
 
@@ -141,6 +148,8 @@ void TableLoad::prepare() {
       prepare_origin(item);
     } else if (is_merge(item.table)) {
       prepare_merge(item);
+    } else if (is_salvage(item.table)) {
+      prepare_salvage(item);
     } else {
       prepare_snapshot(item);
     }
@@ -170,6 +179,10 @@ void TableLoad::check_name_of_live(const Item& item,
   using Kind = DeviceSet::Member::Kind;
   const Table& table = item.table;
   if (member.kind == Kind::none) return;
+  if (member.is_salvage() || is_salvage(table)) {
+    throw TableError(table.place, table.name + " is live; remove it first",
+                     EBUSY);
+  }
   if (member.is_second()) {
     throw TableError(table.place,
                      table.name + " is a second name of " +
@@ -243,6 +256,10 @@ void TableLoad::prepare_origin(Item& item) {
       throw TableError(table.device_place,
                        table.device + " is the origin " + name + " already",
                        EBUSY);
+    }
+    if (member.is_salvage() && member.cow == item.origin_storage) {
+      throw TableError(table.device_place,
+                       table.device + " is being read by " + name, EBUSY);
     }
     if (!member.has_store()) continue;
     if (member.cow == item.origin_storage) {
@@ -516,6 +533,8 @@ void TableLoad::check_cow(const Item& item) {
       refuse(name + " as its origin");
     if (name != item.table.name && is_loaded_on(member, item.cow.storage))
       refuse(name + ", which is loaded");
+    if (member.is_salvage() && member.cow == item.cow.storage)
+      refuse(name + ", which salvages it");
   }
   for (const Item& other : items_) {
     if (&other == &item || other.family == nullptr) continue;
@@ -683,22 +702,12 @@ void TableLoad::prepare_new_store(Item& item, bool has_foreign_magic) {
 
 void TableLoad::load_store(Item& item, const DiskHeader& header) {
   const SnapshotTable& table = as_snapshot(item.table);
-  auto refuse = [&](const std::string& why) {
-    throw std::system_error(Errc::bad_metadata, table.cow.path + ": " + why);
-  };
   if (header.chunk_sectors != table.chunk_sectors && table.chunk_sectors != 0) {
     item.remark = "chunk size " + std::to_string(header.chunk_sectors) +
                   " in device metadata overrides table chunk size of " +
                   std::to_string(table.chunk_sectors);
   }
-  check_chunk_size(item, header.chunk_sectors, table.cow_place,
-                   table.cow.path + ": invalid on-disk chunk size " +
-                       std::to_string(header.chunk_sectors) + ": ");
-  if (header.version != kDiskVersion) {
-    refuse("unable to handle snapshot disk version " +
-           std::to_string(header.version));
-  }
-  ChunkSize chunk_size(header.chunk_sectors);
+  const ChunkSize chunk_size = checked_chunk_size(item, header);
   item.is_invalid = header.valid == 0;
   if (item.is_invalid) {
     // Its records are not looked at: nothing is read from it, or written to it.
@@ -717,6 +726,21 @@ void TableLoad::load_store(Item& item, const DiskHeader& header) {
         "the revert to it is given up: the COW device was written elsewhere "
         "meanwhile";
   }
+}
+
+ChunkSize TableLoad::checked_chunk_size(const Item& item,
+                                        const DiskHeader& header) const {
+  const SnapshotTable& table = as_snapshot(item.table);
+  check_chunk_size(item, header.chunk_sectors, table.cow_place,
+                   table.cow.path + ": invalid on-disk chunk size " +
+                       std::to_string(header.chunk_sectors) + ": ");
+  if (header.version != kDiskVersion) {
+    throw std::system_error(Errc::bad_metadata,
+                            table.cow.path +
+                                ": unable to handle snapshot disk version " +
+                                std::to_string(header.version));
+  }
+  return ChunkSize(header.chunk_sectors);
 }
 
 void TableLoad::write() {
@@ -760,6 +784,7 @@ std::shared_ptr<Target> TableLoad::make_target(Item& item) {
         Origin::Options{item.length, as_origin(item.table).read_only,
                         item.origin_table_name});
   }
+  if (is_salvage(item.table)) return make_salvage(item);
   const SnapshotTable& table = as_snapshot(item.table);
   const ChunkSize chunk_size = item.store->chunk_size();
   auto exceptions = std::make_unique<CowExceptions>(
@@ -931,13 +956,18 @@ void TableLoad::become_live(const std::string& name,
 
 // All snapshots or none.
 void TableLoad::join_families(const Ready& ready) {
+  auto watches = [](const DeviceSet::Member& member) {
+    return member.is_salvage() && member.salvaged->written() != nullptr;
+  };
   try {
     for (const auto& [name, member] : ready.members) {
       if (member.snapshot != nullptr) member.family->add(*member.snapshot);
+      if (watches(member)) member.family->watch(member.salvaged->written());
     }
   } catch (...) {
     for (const auto& [name, member] : ready.members) {
       if (member.snapshot != nullptr) member.family->remove(*member.snapshot);
+      if (watches(member)) member.family->unwatch(member.salvaged->written());
     }
     throw;
   }
@@ -1051,9 +1081,10 @@ void TableLoad::make_ready(Item& item, Ready& ready) {
   DeviceSet::Member member;
   member.device = device;
   using Kind = DeviceSet::Member::Kind;
-  member.kind = is_origin(item.table)  ? Kind::origin
-                : is_merge(item.table) ? Kind::merge
-                                       : Kind::snapshot;
+  member.kind = is_origin(item.table)    ? Kind::origin
+                : is_merge(item.table)   ? Kind::merge
+                : is_salvage(item.table) ? Kind::salvage
+                                         : Kind::snapshot;
   member.family = item.family;
   member.origin = item.origin_storage;
   member.origin_table_name = item.origin_table_name;
@@ -1061,6 +1092,7 @@ void TableLoad::make_ready(Item& item, Ready& ready) {
   if (!is_origin(item.table)) {
     member.snapshot = dynamic_cast<Snapshot*>(target.get());
     member.merging = std::dynamic_pointer_cast<MergingSnapshot>(target);
+    member.salvaged = std::dynamic_pointer_cast<SalvagedSnapshot>(target);
     member.cow = item.cow.storage;
     member.cow_path = as_snapshot(item.table).cow.path;
     member.cow_table_name = item.cow.table_name;

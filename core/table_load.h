@@ -69,7 +69,9 @@ class TableLoad {
     // A revert of its origin to it was under way: the origin, to be written.
     std::shared_ptr<BlockDevice> revert_into;
     bool has_void_note = false;  // of a revert; it goes
-    std::string remark;          // for the load event
+    // A salvage: where its origin has been written; null: nobody knows.
+    std::shared_ptr<WrittenRanges> written;
+    std::string remark;  // for the load event
   };
 
   // An origin that snapshots can name.
@@ -153,6 +155,14 @@ class TableLoad {
   void prepare_store(Item& item);
   void prepare_new_store(Item& item, bool has_foreign_magic);
   void load_store(Item& item, const struct DiskHeader& header);
+  ChunkSize checked_chunk_size(const Item& item,
+                               const struct DiskHeader& header) const;
+  void prepare_salvage(Item& item) REQUIRES(set_.load_mutex_);
+  const DeviceSet::Member* check_nobody_needs_cow(const Item& item)
+      REQUIRES(set_.load_mutex_);
+  void load_records(Item& item, bool is_known_as_invalid)
+      REQUIRES(set_.load_mutex_);
+  static std::shared_ptr<Target> make_salvage(Item& item);
   void check_chunk_size(const Item& item, uint64_t sectors, const Place& place,
                         const std::string& prefix) const;
   std::vector<Family*> families_of_snapshots() const;

@@ -67,7 +67,8 @@ class Target {
   // newline.
   virtual std::string details() const = 0;
 
-  // The numbers that go with them. Every target of a kind has the same keys.
+  // The numbers that go with them. Every target of a kind has the same keys,
+  // but for those that nobody knows at the moment.
   virtual std::vector<Measure> measures() const { return {}; }
 };
 

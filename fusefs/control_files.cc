@@ -11,6 +11,7 @@
 #include <memory>
 #include <sstream>
 
+#include "config/table_reader.h"
 #include "core/error.h"
 #include "fusefs/file_users.h"
 #include "fusefs/log.h"
@@ -86,6 +87,20 @@ std::string target_of(const MountedDevice& device) {
   std::string name, begin, length, target;
   status >> name >> begin >> length >> target;
   return target.empty() ? "-" : target;
+}
+
+std::string value_of(const std::string& text, const std::string& key) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(key + ": ")) return line.substr(key.size() + 2);
+  }
+  return "";
+}
+
+Table read_live_table(const MountedDevice& device) {
+  return read_tables(read_text(device.table()),
+                     {device.table(), ".", device.name})
+      .at(0);
 }
 
 std::string errors_of(const std::string& mount_point) {

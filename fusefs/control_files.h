@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/table.h"
 #include "core/unique_fd.h"
 #include "fusefs/mounted_device.h"
 
@@ -28,6 +29,13 @@ std::vector<MountedDevice> all_devices(const std::string& mount_point);
 
 // The word that names the target; "-" if the device is not live.
 std::string target_of(const MountedDevice& device);
+
+// The value of a line "KEY: VALUE" of a status; empty if there is none.
+std::string value_of(const std::string& text, const std::string& key);
+
+// Relative paths stay so: they are relative to the same directory when the
+// mount reads them again. Throws TableError, too.
+Table read_live_table(const MountedDevice& device);
 
 // What the mount says about errors, oldest first, and the lines of `now` that
 // `before` did not have.

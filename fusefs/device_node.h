@@ -24,8 +24,8 @@ class DeviceCatalog;
 
 class DeviceNode : public Node {
  public:
-  // Takes this number and the two behind it.
-  static constexpr unsigned kInodes = 4;
+  // Takes this number and those behind it.
+  static constexpr unsigned kInodes = 5;
 
   DeviceNode(TreeContext& context, DeviceCatalog& catalog,
              std::shared_ptr<Device> device);
@@ -35,6 +35,7 @@ class DeviceNode : public Node {
   uint64_t state_inode() const { return inode() + 1; }
   uint64_t status_inode() const { return inode() + 2; }
   uint64_t next_table_inode() const { return inode() + 3; }
+  uint64_t untrusted_inode() const { return inode() + 4; }
 
   // A device that is not live yet is no file.
   bool has_file() const { return device_->live() != nullptr; }

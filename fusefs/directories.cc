@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fusefs/directories.h"
 
+#include "core/salvaged_snapshot.h"
 #include "fusefs/metrics.h"
 
 namespace snapfs {
@@ -48,16 +49,29 @@ struct stat DeviceTexts::attributes() const {
 
 std::shared_ptr<Node> DeviceTexts::lookup(const std::string& name) {
   std::shared_ptr<DeviceNode> node = catalog_.find(name);
-  if (node == nullptr) return nullptr;
+  if (node == nullptr || !has_file_(*node)) return nullptr;
   return make_file_(node);
 }
 
 std::vector<DirectoryEntry> DeviceTexts::list() const {
   std::vector<DirectoryEntry> result;
   for (const std::shared_ptr<DeviceNode>& node : catalog_.list()) {
+    if (!has_file_(*node)) continue;
     result.push_back({((*node).*number_of_)(), node->device().name(), S_IFREG});
   }
   return result;
+}
+
+std::string untrusted_text(Device& device) {
+  const auto salvage =
+      std::dynamic_pointer_cast<SalvagedSnapshot>(device.live());
+  if (salvage == nullptr) return "";
+  std::string text;
+  for (const ByteRange& range : salvage->untrusted()) {
+    text += std::to_string(range.offset) + " " + std::to_string(range.length) +
+            "\n";
+  }
+  return text;
 }
 
 std::string status_text(Device& device) {

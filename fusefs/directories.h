@@ -56,20 +56,25 @@ class ControlDirectory : public Node {
   const std::map<std::string, std::shared_ptr<Node>> children_;
 };
 
-// One file for each device, named as the device: state/ and status/.
+// One file for each device, named as the device: state/ and status/; or for
+// each of a kind.
 class DeviceTexts : public Node {
  public:
   using NumberOf = uint64_t (DeviceNode::*)() const;
   using MakeFile =
       std::function<std::shared_ptr<Node>(const std::shared_ptr<DeviceNode>&)>;
+  using HasFile = bool (*)(const DeviceNode&);
 
-  DeviceTexts(TreeContext& context, DeviceCatalog& catalog, uint64_t inode,
-              NumberOf number_of, MakeFile make_file)
+  DeviceTexts(
+      TreeContext& context, DeviceCatalog& catalog, uint64_t inode,
+      NumberOf number_of, MakeFile make_file,
+      HasFile has_file = [](const DeviceNode&) { return true; })
       : Node(inode),
         context_(context),
         catalog_(catalog),
         number_of_(number_of),
-        make_file_(std::move(make_file)) {}
+        make_file_(std::move(make_file)),
+        has_file_(has_file) {}
 
   struct stat attributes() const override;
   double attribute_timeout() const override { return 3600; }
@@ -82,7 +87,12 @@ class DeviceTexts : public Node {
   DeviceCatalog& catalog_;
   const NumberOf number_of_;
   const MakeFile make_file_;
+  const HasFile has_file_;
 };
+
+// The text of untrusted/NAME: a line "OFFSET LENGTH", in bytes, for each range
+// that a salvage does not trust. Of other targets: nothing.
+std::string untrusted_text(Device& device);
 
 // The text of status/NAME: as `dmsetup status` prints it, then details.
 std::string status_text(Device& device);

@@ -69,14 +69,6 @@ Wish parse_wish(const std::vector<std::string>& arguments) {
   return wish;
 }
 
-// Relative paths stay so: they are relative to the same directory when the
-// mount reads them again.
-Table read_live_table(const MountedDevice& device) {
-  return read_tables(read_text(device.table()),
-                     {device.table(), ".", device.name})
-      .at(0);
-}
-
 Table merge_table(const MountedDevice& snapshot, const MountedDevice& origin,
                   const Wish& wish) {
   const Table source = read_live_table(snapshot);

@@ -24,6 +24,7 @@
 #include "fusefs/repair_command.h"
 #include "fusefs/restore_command.h"
 #include "fusefs/revert_command.h"
+#include "fusefs/salvage_command.h"
 #include "fusefs/unmount.h"
 
 namespace snapfs {
@@ -92,6 +93,8 @@ constexpr Subcommand kSubcommands[] = {
     {"revert", run_revert,
      "[-m DIR] [--wait] [--rate BYTES/s] [--force] DEVICE",
      "bring an origin back to a snapshot, which stays"},
+    {"salvage", run_salvage, "[-m DIR] DEVICE [NAME] | --list DEVICE",
+     "show what is left of an invalid snapshot, and what not to trust of it"},
     {"clear", run_clear, "[-m DIR] DEVICE...", "drop the next table"},
     {"abort", run_abort, "[-m DIR] DEVICE...",
      "answer EIO to what waits on suspended devices"},

@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "core/salvaged_snapshot.h"
 #include "fusefs/control_job.h"
 #include "fusefs/directories.h"
 #include "fusefs/log.h"
@@ -37,6 +38,17 @@ std::shared_ptr<Node> make_control(
         return std::make_shared<TextNode>(
             context, node->status_inode(),
             [node] { return status_text(node->device()); });
+      });
+  children["untrusted"] = std::make_shared<DeviceTexts>(
+      context, catalog, kUntrustedInode, &DeviceNode::untrusted_inode,
+      [&context](const std::shared_ptr<DeviceNode>& node) {
+        return std::make_shared<TextNode>(
+            context, node->untrusted_inode(),
+            [node] { return untrusted_text(node->device()); });
+      },
+      [](const DeviceNode& node) {
+        return std::dynamic_pointer_cast<SalvagedSnapshot>(
+                   node.device().live()) != nullptr;
       });
   children["errors"] = std::make_shared<TextNode>(
       context, kErrorsInode, [&context] { return context.events.errors(); });

@@ -47,6 +47,7 @@ enum FixedInode : uint64_t {
   kTablesInode,
   kStatesInode,
   kStatusesInode,
+  kUntrustedInode,
   kErrorsInode,
   kEventsInode,
   kLogInode,

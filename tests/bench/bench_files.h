@@ -25,8 +25,9 @@ namespace snapfs::test {
 inline constexpr ChunkSize kChunkSize(8);
 inline constexpr uint64_t kChunkBytes = 4096;
 
-// A sparse file without a name.
-inline std::shared_ptr<FileDevice> make_file(uint64_t bytes) {
+// A sparse file without a name; the device may have one.
+inline std::shared_ptr<FileDevice> make_file(uint64_t bytes,
+                                             const std::string& name = "") {
   const char* directory = std::getenv("SNAPFS_BENCH_DIR");
   std::string path =
       std::string(directory != nullptr ? directory : "/dev/shm") +
@@ -37,7 +38,8 @@ inline std::shared_ptr<FileDevice> make_file(uint64_t bytes) {
   if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
     throw_errno("cannot size", path);
   }
-  return std::make_shared<FileDevice>(std::move(fd), path);
+  return std::make_shared<FileDevice>(std::move(fd),
+                                      name.empty() ? path : name);
 }
 
 inline std::vector<std::byte> data_of(uint64_t bytes) {

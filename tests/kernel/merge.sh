@@ -1,13 +1,36 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# merge.sh COUNT: a merge that snapfs and the real kernel make in turn. Each goes
-# on with what the other has left, is killed half-way, COUNT times in all, and
-# both see the merged content whenever they look. Kills that had left nothing to
-# merge do not count.
+# merge.sh COUNT kill|power: a merge that snapfs and the real kernel make in turn.
+# Each goes on with what the other has left, is ended half-way, COUNT times in
+# all, and both see the merged content whenever they look. snapfs ends by kill -9,
+# or by a power cut that loses what had not been flushed; the kernel by being
+# switched off. Only ends count that came after a step and had left something.
+SNAPFS_SEED=${SNAPFS_SEED:-1}
 . "$(dirname "$0")/lib.sh"
 count=${1:?COUNT}
+mode=${2:?kill or power}
 RANDOM=$((seed % 32768))
+
+# For a power cut there are block devices: what has been written to them is in
+# memory until it is flushed, and a copy of what is below has not got it.
+plug_in() {
+  local name
+  for name in origin snap; do
+    ln -sfn "$work/$name.$([ $name = origin ] && echo img || echo cow)" $name
+    [ "$mode" = power ] || continue
+    attach "$(readlink $name)"
+    ln -sfn "$loop" $name
+  done
+}
+plug_out() {
+  [ "$mode" = power ] || return 0
+  detach "$(readlink origin)"
+  detach "$(readlink snap)"
+}
+
+# No thread of it will do anything any more.
+stands_still() { ! cat /proc/"$1"/task/*/stat | sed 's/.*) //' | grep -qv '^T'; }
 
 value() { sed -n "s/^$1: //p" mnt/.control/status/origin; }
 # Or all there was.
@@ -35,24 +58,40 @@ begin() {
 # The merge here. $rest: what there is left of it at the mount.
 mount_merge() {
   mkdir -p merge.d
-  printf '%s\n' "target: snapshot-merge" "origin: $work/origin.img" \
-    "cow: $work/snap.cow" "merge_rate: $1" >merge.d/origin.yaml
+  plug_in
+  printf '%s\n' "target: snapshot-merge" "origin: $work/origin" \
+    "cow: $work/snap" "merge_rate: $1" >merge.d/origin.yaml
   mount_snapfs merge.d mnt
   rest=$(value merge_total_chunks)
   eq "$(sha mnt/origin)" "$expected" "$where: the origin here"
 }
 
-# Killed here, after a random number of chunks.
+# Ended here, after a random number of chunks.
 merge_here() {
   mount_merge 1MiB
   if [ "${rest:-0}" -eq 0 ]; then
-    unmount mnt
+    unmount_merge
     return 1
   fi
-  wait_until 30 has_merged $((RANDOM % (rest > 200 ? 200 : rest)))
+  wait_until 60 has_merged $((1 + RANDOM % (rest > 200 ? 200 : rest)))
+  if [ "$mode" = power ]; then
+    kill -STOP "$daemon"
+    wait_until 30 stands_still "$daemon"
+    cp origin.img origin.cut
+    cp snap.cow snap.cut
+  fi
   kill -KILL "$daemon"
-  wait_until 10 gone "$daemon"
+  wait_until 30 gone "$daemon"
   umount -l mnt
+  plug_out
+  [ "$mode" = power ] || return 0
+  mv origin.cut origin.img
+  mv snap.cut snap.cow
+}
+
+unmount_merge() {
+  unmount mnt
+  plug_out
 }
 
 # Off there, after a random number of sectors. The table replaces that of the
@@ -93,15 +132,16 @@ while [ $((ours + theirs)) -lt "$count" ]; do
     continue
   fi
   merge_there
-  if [ "$(sed -n 's/^begin //p' kernels)" -eq 0 ]; then
+  left=$(sed -n 's/^begin //p' kernels)
+  if [ "$left" -eq 0 ]; then
     begin
     continue
   fi
   ours=$((ours + 1))
   mount_merge 4KiB
-  unmount mnt
+  unmount_merge
   if [ "${rest:-0}" -gt 0 ]; then
-    theirs=$((theirs + 1))
+    [ "$left" -eq "$(sed -n 's/^end //p' kernels)" ] || theirs=$((theirs + 1))
   else
     begin
   fi
@@ -111,11 +151,11 @@ done
 
 # To its end here, and a look at it there.
 mount_merge 1GiB
-wait_until 30 has_merged 1000000
-unmount mnt
+wait_until 60 has_merged 1000000
+unmount_merge
 eq "$(sha origin.img)" "$expected" "the origin at the end"
 in_kernel <<<"load P $chunk; report; unload" >kernels
 eq "$(sed -n 's/^snapshot_sha256 //p' kernels)" "$expected" \
   "the snapshot in the kernel, with nothing in it"
-echo "$ours kills here, continued there; $theirs there, continued here;" \
+echo "$ours ends here, continued there; $theirs there, continued here;" \
   "$stores stores"

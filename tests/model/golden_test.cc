@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/device_set.h"
+#include "core/salvaged_snapshot.h"
 #include "tests/support/command.h"
 #include "tests/support/disk_ops.h"
 #include "tests/support/memory_opener.h"
@@ -115,6 +116,19 @@ class LoadedImage {
   std::shared_ptr<Target> origin() const {
     return devices_.find("origin")->live();
   }
+  // What is left of it, as a device of its own.
+  std::shared_ptr<SalvagedSnapshot> salvage() {
+    SnapshotTable target;
+    target.origin = "origin";
+    target.cow.path = "/cow";
+    target.salvage = true;
+    Table table;
+    table.name = "left";
+    table.target = target;
+    devices_.load({table});
+    return std::dynamic_pointer_cast<SalvagedSnapshot>(
+        devices_.find("left")->live());
+  }
   std::vector<std::byte> cow_content() const { return cow_->content(); }
 
  private:
@@ -188,6 +202,30 @@ TEST_P(Golden, loading_and_reading_writes_nothing) {
   loaded.snapshot()->flush();
   std::vector<std::byte> cow = loaded.cow_content();
   EXPECT_TRUE(std::ranges::equal(cow, as_bytes(image_.cow)));
+}
+
+// Whatever the kernel recorded before it gave the snapshot up is as it was; of
+// the rest nobody knows.
+TEST(GoldenInvalid, what_the_kernel_recorded_can_be_salvaged) {
+  const Image image(fs::path(SNAPFS_GOLDEN_DIR) / "p8-invalid");
+  LoadedImage loaded(image);
+
+  const auto salvage = loaded.salvage();
+
+  std::vector<std::byte> shown = read_all(*salvage);
+  std::vector<std::byte> wanted = image.views.snapshot;
+  uint64_t trusted = image.device_bytes;
+  for (const ByteRange& range : salvage->untrusted()) {
+    for (std::vector<std::byte>* view : {&shown, &wanted}) {
+      std::ranges::fill(std::span(*view).subspan(range.offset, range.length),
+                        std::byte{0});
+    }
+    trusted -= range.length;
+  }
+  EXPECT_EQ(difference(shown, wanted), "");
+  // All data chunks, behind the header and the area of records.
+  EXPECT_EQ(trusted, image.cow.size() - 2 * image.chunk_sectors * kSectorBytes);
+  EXPECT_TRUE(std::ranges::equal(loaded.cow_content(), as_bytes(image.cow)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Images, Golden, ::testing::ValuesIn(image_names()),

@@ -82,6 +82,33 @@ for kind in ext4 tmpfs; do
   umount small
 done
 
+# Every allocation fails once, for want of the page that the next try finds: of
+# the new store, of chunks, and of areas of 64 records.
+pages=1
+more() {
+  pages=$((pages + 1))
+  mount -o remount,size=$((pages * 4))k small
+}
+mount -t tmpfs -o size=4k tmpfs small
+truncate -s 1M small/snap.cow
+snapshot_table base "$work/small/snap.cow" "chunk_size: 1KiB" \
+  "when_full: {refuse: origin}" >small.yaml
+until "$SNAPFS" load -m mnt -n snap small.yaml 2>/dev/null; do more; done
+before=$(sha mnt/snap)
+head -c 1024 /dev/urandom >data
+for ((i = 0; i < 140; ++i)); do
+  until dd if=data of=mnt/base bs=1k seek=$((3 * i)) oflag=dsync conv=notrunc \
+    status=none 2>/dev/null; do
+    ((i % 32)) || eq "$(sha mnt/snap)" "$before" "the snapshot at write $i"
+    more
+  done
+done
+# As many as are in use, and no more.
+eq "$pages" "$(($(stat -c %b small/snap.cow) / 8))" "pages of the file system"
+[ "$pages" -gt 35 ] || fail "only $pages pages were missing"
+remove
+umount small
+
 # Cut off and put right: what is on the COW is kept aside meanwhile.
 mkdir -p small
 snapshot_table base "{path: $work/snap.cow, create: true, size: 60MiB}" \

@@ -1,29 +1,60 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# merge_kill.sh COUNT: kills the daemon COUNT times (-9) at random moments
-# of merges, and mounts SPEC again each time. The merge goes on, under the same
-# names, and the origin, what was written to it meanwhile and another snapshot
-# have the right content. Kills that found no merge under way do not count.
+# merge_kill.sh COUNT kill|power [SEED]: ends the daemon COUNT times in the middle
+# of merges, and mounts SPEC again each time: by kill -9, or by a power cut, which
+# also loses what the devices have not been told to keep. The merge goes on, under
+# the same names, and the origin, what was written to it meanwhile and another
+# snapshot have the right content. Only ends count that found a merge which had
+# made steps since the mount, and had some left.
 . "$(dirname "$0")/lib.sh"
 
 count=${1:?COUNT}
-seed=${SNAPFS_SEED:-1}
-[ "$seed" != random ] || seed=$((SRANDOM % 32768))
-RANDOM=$((seed % 32768))
-echo "SNAPFS_SEED=$seed"
+mode=${2:?kill or power}
+seed=${3:-${SNAPFS_SEED:-1}}
+RANDOM=$seed
+echo "seed $seed"
 
 chunks=1024 # of 4 KiB
-stamped origin.img 4M
-mkdir spec mnt
-origin_table "$work/origin.img" >spec/base.yaml
-snapshot_table base "{path: other.cow, create: true, size: 16MiB}" \
-  "chunk_size: 16KiB" >spec/other.yaml
-cp origin.img expected
+devices="origin.img snap.cow other.cow"
 control=mnt/.control
 
 value() { sed -n "s/^$1: //p" $control/status/base; }
 is_merging() { [[ $(status_line mnt base) == *" snapshot-merge "* ]]; }
+# Or has merged all there was.
+has_merged() { ! is_merging || [ "$(value merge_merged_chunks)" -ge "$1" ]; }
+
+# For a power cut there are block devices: what has been written to them is in
+# memory until it is flushed, and a copy of what is below has not got it.
+plug_in() {
+  local name
+  [ "$mode" = power ] || return 0
+  for name in $devices; do
+    attach "$name.disk"
+    ln -sfn "$loop" "$name"
+  done
+}
+
+# No thread of it will do anything any more.
+stands_still() { ! cat /proc/"$1"/task/*/stat | sed 's/.*) //' | grep -qv '^T'; }
+
+end_daemon() {
+  local name
+  if [ "$mode" = power ]; then
+    kill -STOP "$daemon"
+    wait_until 30 stands_still "$daemon"
+    for name in $devices; do cp --sparse=always "$name.disk" "$name.cut"; done
+  fi
+  kill -KILL "$daemon"
+  wait_until 30 gone "$daemon"
+  umount -l mnt
+  [ "$mode" = power ] || return 0
+  for name in $devices; do
+    detach "$(readlink "$name")"
+    mv "$name.cut" "$name.disk"
+  done
+  plug_in
+}
 
 # scribble FILE TIMES: random chunks of random data, durable; in `expected`, too
 scribble() {
@@ -39,10 +70,9 @@ scribble() {
 
 # A new snapshot, with much to be merged, and the merge of it.
 begin() {
-  rm -f spec/snap.cow
-  snapshot_table base "{path: snap.cow, create: true, size: 16MiB}" \
-    "chunk_size: 4KiB" >snap.yaml
   [ ! -e mnt/snap ] || "$SNAPFS" remove -m mnt snap
+  dd if=/dev/zero of=snap.cow bs=1M count=1 conv=notrunc,fsync status=none
+  snapshot_table base "$work/snap.cow" "chunk_size: 4KiB" >snap.yaml
   "$SNAPFS" load -m mnt snap.yaml
   cp mnt/base expected
   scribble mnt/snap 40
@@ -50,47 +80,53 @@ begin() {
   [ $((RANDOM % 2)) -eq 0 ] || options+=(--keep-name)
   "$SNAPFS" merge -m mnt "${options[@]}" snap
   [ $((RANDOM % 2)) -eq 0 ] || scribble mnt/base 1
+  merges=$((merges + 1))
 }
 
 check() {
-  same mnt/base expected "seed $seed, kill $kills: the origin"
+  same mnt/base expected "seed $seed, end $ends: the origin"
   [ "$(sha mnt/other)" = "$other" ] ||
-    fail "seed $seed, kill $kills: the other snapshot differs"
+    fail "seed $seed, end $ends: the other snapshot differs"
   [ ! -e mnt/snap ] || ! is_merging || [ ! -e $control/tables/snap.yaml ] ||
     grep -q "second name" $control/tables/snap.yaml ||
-    fail "seed $seed, kill $kills: snap has a table"
+    fail "seed $seed, end $ends: snap has a table"
 }
 
-kills=0
+mkdir spec mnt
+for name in $devices; do
+  file=$name
+  [ "$mode" = kill ] || file=$name.disk
+  if [ "$name" = origin.img ]; then
+    stamped "$file" 4M
+  else
+    truncate -s 16M "$file"
+  fi
+done
+cp origin.img* expected
+plug_in
+origin_table "$work/origin.img" >spec/base.yaml
+snapshot_table base "$work/other.cow" "chunk_size: 16KiB" >spec/other.yaml
+
+ends=0
 merges=0
-merged_between=0
 mount_snapfs spec mnt -o save
 other=$(sha mnt/other)
-while [ "$kills" -lt "$count" ]; do
-  if ! is_merging; then
-    begin
-    merges=$((merges + 1))
-  fi
-  at_begin=$(value merge_merged_chunks)
+while [ "$ends" -lt "$count" ]; do
+  is_merging || begin
   [ $((RANDOM % 3)) -ne 0 ] || scribble mnt/base 1
-  sleep 0.$((RANDOM % 3))$((RANDOM % 10))
+  wait_until 60 has_merged $((1 + RANDOM % 60))
   text=$(cat $control/status/base)
-  kill -KILL "$daemon"
-  wait_until 20 gone "$daemon"
-  umount -l mnt
+  end_daemon
   mount_snapfs spec mnt -o save
   # As many as the log still had.
   rest=$(value merge_total_chunks)
-  if [[ $text == *" snapshot-merge "* ]] && is_merging; then
+  if [[ $text == *" snapshot-merge "* ]] && [ "${rest:-0}" -gt 0 ]; then
+    contains "$text" "merge: running" "the phase at the end"
     before=$(sed -n 's/^merge_total_chunks: //p' <<<"$text")
-    done=$(sed -n 's/^merge_merged_chunks: //p' <<<"$text")
-    contains "$text" "merge: running" "the phase at the kill"
-    if [ "$rest" -gt 0 ]; then
-      kills=$((kills + 1))
-      [ "$rest" -le $((before - done + 64)) ] ||
-        fail "seed $seed, kill $kills: of $before chunks $done were merged, $rest are left"
-      [ "$done" -le "${at_begin:-0}" ] || merged_between=$((merged_between + 1))
-    fi
+    merged=$(sed -n 's/^merge_merged_chunks: //p' <<<"$text")
+    [ "$rest" -le $((before - merged + 64)) ] ||
+      fail "seed $seed, end $ends: $merged of $before were merged, $rest are left"
+    [ "$merged" -eq 0 ] || ends=$((ends + 1))
   fi
   check
 done
@@ -104,5 +140,4 @@ fi
 check
 unmount mnt
 same origin.img expected "the device"
-echo "$kills kills in $merges merges; $merged_between of them had made steps"
-[ "$count" -lt 5 ] || [ "$merged_between" -gt 0 ] || fail "nothing was merged"
+echo "$ends ends by $mode in $merges merges"

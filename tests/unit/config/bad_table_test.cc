@@ -32,8 +32,8 @@ constexpr BadTable kShapes[] = {
     {"base", "1:1: a table must be a map of keys to values"},
     {"\n- a\n", "2:1: a table must be a map of keys to values"},
     {"{}",
-     "1:1: \"target\" is missing: snapshot-origin, snapshot or "
-     "snapshot-merge"},
+     "1:1: \"target\" is missing: snapshot-origin, snapshot, snapshot-merge "
+     "or snapshot-salvage"},
     {"? [a]\n: b\n", "1:3: a key must be a single word"},
     {"~: b\n", "1:1: a key must be a single word"},
     {"[a]: b\n", "1:1: a key must be a single word"},
@@ -91,8 +91,8 @@ constexpr BadTable kNames[] = {
 
 constexpr BadTable kTargets[] = {
     {"device: d\n",
-     "1:1: \"target\" is missing: snapshot-origin, snapshot or "
-     "snapshot-merge"},
+     "1:1: \"target\" is missing: snapshot-origin, snapshot, snapshot-merge "
+     "or snapshot-salvage"},
     {"target:\n", "1:1: \"target\" has no value: it must be a single value"},
     {"target: snapshoot\n",
      "1:9: unknown target type \"snapshoot\"; the nearest known target is "
@@ -103,6 +103,16 @@ constexpr BadTable kTargets[] = {
     {"target: snapshot-merg\norigin: a\n",
      "1:9: unknown target type \"snapshot-merg\"; the nearest known target is "
      "\"snapshot-merge\""},
+    {"target: snapshot-salvage\norigin: a\ncow: c\nstore: P\n",
+     "4:1: \"store\" is not a key of target snapshot-salvage"},
+    {"target: snapshot-salvage\norigin: a\ncow: c\nread_only: true\n",
+     "4:1: \"read_only\" is not a key of target snapshot-salvage"},
+    {"target: snapshot-salvage\norigin: a\ncow: c\nactivate: now\n",
+     "4:1: \"activate\" is not a key of target snapshot-salvage"},
+    {"target: snapshot-salvage\norigin: a\n",
+     "1:1: \"cow\" is missing: target snapshot-salvage needs it"},
+    {"target: snapshot-salvage\norigin: a\ncow: {path: c}\n",
+     "3:6: \"cow\" must be a path, not a map"},
     {"target: snapshot-merge\norigin: a\n",
      "1:1: \"cow\" is missing: target snapshot-merge needs it"},
     {"target: snapshot-merge\norigin: a\ncow: c\ndevice: d\n",
@@ -306,6 +316,9 @@ constexpr BadTable kLines[] = {
     {"0 8 linear /dev/a 0",
      "1:12: unknown target type \"linear\"; the nearest known target is "
      "\"snapshot\""},
+    {"0 8 snapshot-salvage a c P 8",
+     "1:12: dmsetup has no target snapshot-salvage: write \"target\", "
+     "\"origin\" and \"cow\""},
     {"0 8 snapshot-merge a c P", "1:12: requires 4 or more arguments"},
     {"0 8 snapshot-origin", "1:12: origin: incorrect number of arguments"},
     {"0 8 snapshot-origin a b", "1:30: origin: incorrect number of arguments"},

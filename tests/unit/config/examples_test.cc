@@ -45,7 +45,7 @@ std::vector<std::string> examples_of_manual() {
 
 TEST(Examples, of_the_manual_are_tables) {
   std::vector<std::string> blocks = examples_of_manual();
-  ASSERT_EQ(blocks.size(), 7u);
+  ASSERT_EQ(blocks.size(), 8u);
   for (const std::string& block : blocks)
     EXPECT_NO_THROW(read_tables(block, {"snapfs-table.5", "/", "example"}))
         << block;

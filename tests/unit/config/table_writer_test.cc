@@ -69,5 +69,26 @@ TEST(TableWriter, a_merge_reads_back_the_same) {
   EXPECT_TRUE(found.merge->force);
 }
 
+TEST(TableWriter, a_salvage_reads_back_the_same) {
+  Table table;
+  table.name = "left";
+  table.attributes.uid = 7;
+  SnapshotTable snapshot;
+  snapshot.origin = "base \"1\"";
+  snapshot.cow.path = "/a\\b";
+  snapshot.length_sectors = 80;
+  table.target = snapshot;
+
+  const Table read = test::read_one(salvage_text(table));
+  EXPECT_EQ(read.name, "left");
+  EXPECT_EQ(read.attributes.uid, 7u);
+  const auto& found = std::get<SnapshotTable>(read.target);
+  EXPECT_TRUE(found.salvage);
+  EXPECT_TRUE(found.read_only);
+  EXPECT_EQ(found.origin, snapshot.origin);
+  EXPECT_EQ(found.cow.path, snapshot.cow.path);
+  EXPECT_EQ(found.length_sectors, 80u);
+}
+
 }  // namespace
 }  // namespace snapfs

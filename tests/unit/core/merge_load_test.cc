@@ -715,6 +715,18 @@ TEST_F(MergeLoadTest, a_merge_under_way_takes_a_new_rate_and_no_other_name) {
   EXPECT_EQ(refused(table), EBUSY);
 }
 
+// Whoever reads SPEC again asks so of everything in it.
+TEST_F(MergeLoadTest, a_merge_has_not_outgrown_its_table) {
+  merge_s();
+  dynamic_cast<MemoryDevice&>(
+      *opener_.open_origin("origin", false, Place{}).device)
+      .set_size(2 * kSectors * kSectorBytes);
+
+  EXPECT_FALSE(set_->has_outgrown_table("base"));
+  merge_all();
+  EXPECT_TRUE(set_->has_outgrown_table("base"));
+}
+
 TEST_F(MergeLoadTest, a_rate_is_refused_for_what_does_not_merge) {
   open({origin_table("base", "origin")});
   EXPECT_THROW(set_->set_merge_rate("base", 1), std::system_error);

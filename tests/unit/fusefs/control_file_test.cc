@@ -34,8 +34,9 @@ class ControlFile : public MountedTest {
 };
 
 TEST_F(ControlFile, directory_is_reached_by_name_and_lists_its_files) {
-  EXPECT_EQ("errors\nevents\nlog\nmetrics\npid\nstate\nstatus\ntables\n",
-            shell(control(""), "LC_ALL=C ls -A1").output);
+  EXPECT_EQ(
+      "errors\nevents\nlog\nmetrics\npid\nstate\nstatus\ntables\nuntrusted\n",
+      shell(control(""), "LC_ALL=C ls -A1").output);
   EXPECT_EQ("base\nsnap\n", shell(control("status"), "ls -A1").output);
   EXPECT_EQ("base.yaml\nsnap.yaml\n",
             shell(control("tables"), "ls -A1").output);

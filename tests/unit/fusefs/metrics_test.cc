@@ -7,6 +7,7 @@
 #include <array>
 
 #include "core/device_set.h"
+#include "tests/support/eventually.h"
 #include "tests/support/memory_opener.h"
 #include "tests/support/tables.h"
 
@@ -64,6 +65,23 @@ TEST_F(MetricsTest, a_merge_tells_how_much_there_is_and_was) {
   devices_->merge_step("base");
   EXPECT_THAT(text(), HasSubstr("\nsnapfs_merge_merged_bytes{device=\"base\"}"
                                 " 8192\n"));
+}
+
+TEST_F(MetricsTest, when_a_cow_will_be_full_is_told_while_it_is_known) {
+  std::array<std::byte, 512> sector{};
+  uint64_t chunk = 0;
+  EXPECT_THAT(text(), Not(HasSubstr("cow_full_in_seconds")));
+
+  // It is that of a second at least.
+  eventually([&] {
+    if (chunk < 200)
+      devices_->find("snap")->live()->write(4096 * chunk++, sector);
+    return text().find("\nsnapfs_cow_full_in_seconds{device=\"snap\"} ") !=
+           std::string::npos;
+  });
+
+  EXPECT_THAT(devices_->find("snap")->live()->details(),
+              Not(HasSubstr("cow_full_in_seconds")));
 }
 
 TEST_F(MetricsTest, each_metric_is_described_once_before_its_samples) {

@@ -11,10 +11,13 @@
 
 namespace snapfs::test {
 
-// Empty, or what is wrong, in words. `lives_on`: is gone on with, and cut again
-// at some places; counts that in `tally`.
+// What is gone on with is cut again at some places.
+enum class SecondLife { none, where_it_is_rare, always };
+
+// Empty, or what is wrong, in words. Counts second lives, and the images that
+// come of them, in `tally`.
 std::string examine(const WorldSpec& spec, Disks disks,
-                    const Expected& expected, bool lives_on, uint64_t seed,
+                    const Expected& expected, SecondLife second, uint64_t seed,
                     Tally& tally);
 
 }  // namespace snapfs::test

@@ -5,6 +5,7 @@
 //                           there were fewer than COUNT distinct ones
 // powercut find             runs all of them until something is wrong; for a
 //                           core with a bug. Status 1: nothing was found
+// powercut random COUNT     so many random worlds, always the same
 // powercut soak [SECONDS]   random worlds until it is stopped; SNAPFS_SEED
 // names
 //                           the first of them
@@ -55,15 +56,34 @@ int run_one(const std::string& name, uint64_t at_least) {
   return 2;
 }
 
+// Thin at first, so that what is easily found is found soon.
 int find() {
   Tally tally;
-  for (const Workload& workload : workloads()) {
-    if (run(workload, tally)) continue;
-    std::cout << tally.tried << "\t" << tally.failure << std::endl;
-    return 0;
+  for (const uint64_t thinner : {16, 4, 1}) {
+    for (Workload& workload : workloads()) {
+      workload.options.exhaustive /= thinner * thinner;
+      workload.options.samples /= thinner;
+      workload.options.places_in *= thinner;
+      if (run(workload, tally)) continue;
+      std::cout << tally.tried << "\t" << tally.failure << std::endl;
+      return 0;
+    }
   }
   std::cout << "nothing found in " << tally.tried << " images" << std::endl;
   return 1;
+}
+
+int run_random(uint64_t count) {
+  const Clock::time_point begin = Clock::now();
+  Tally tally;
+  for (uint64_t seed = 1; seed <= count; ++seed) {
+    if (run(random_workload(seed), tally)) continue;
+    std::cout << "SNAPFS_SEED=" << seed << ": " << tally.failure << std::endl;
+    return 1;
+  }
+  std::cout << "seeds 1 to " << count << ": ";
+  print(tally, begin);
+  return 0;
 }
 
 int soak(uint64_t seconds) {
@@ -88,7 +108,8 @@ int soak(uint64_t seconds) {
 }
 
 int usage() {
-  std::cout << "usage: powercut list | WORKLOAD COUNT | find | soak [SECONDS]"
+  std::cout << "usage: powercut list | WORKLOAD COUNT | random COUNT | find | "
+               "soak [SECONDS]"
             << std::endl;
   return 2;
 }
@@ -102,6 +123,7 @@ int main(int argc, char** argv) {
   const uint64_t number = argc > 2 ? std::stoull(argv[2]) : 0;
   if (what.empty() || argc > 3) return usage();
   if (what == "find") return find();
+  if (what == "random") return run_random(number);
   if (what == "soak") return soak(number);
   if (what != "list") return run_one(what, number);
   for (const Workload& workload : workloads()) {

@@ -59,7 +59,13 @@ StoreImage read_store(std::span<const std::byte> cow, uint64_t origin_bytes) {
     const uint64_t at = area * chunk + image.records % in_area * kRecord;
     const uint64_t old_chunk = number_at(cow, at, 8);
     const uint64_t new_chunk = number_at(cow, at + 8, 8);
-    if (new_chunk == 0) break;
+    if (new_chunk == 0) {
+      const auto rest = cow.subspan(at, (area + 1) * chunk - at);
+      image.has_stale_records =
+          std::any_of(rest.begin(), rest.end(),
+                      [](std::byte b) { return b != std::byte{0}; });
+      break;
+    }
     if (new_chunk % (in_area + 1) == 1 || new_chunk >= chunks) {
       return broken(image, what + ": new chunk " + std::to_string(new_chunk));
     }

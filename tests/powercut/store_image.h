@@ -20,6 +20,7 @@ struct StoreImage {
   uint64_t chunk_sectors = 0;
   uint64_t records = 0;
   uint64_t next_free = 2;                   // chunk
+  bool has_stale_records = false;           // behind the end, in its area
   std::map<uint64_t, uint64_t> exceptions;  // old chunk -> new chunk
 
   // "ALLOCATED/TOTAL METADATA", as the kernel shows a store that it has just

@@ -66,7 +66,7 @@ bool visit_some(const std::vector<Medium::Unit>& units, uint64_t count,
       if (pick(random, 4) < odds) lost.insert(op);
     }
     Medium::Choice choice;
-    switch (pick(random, 6)) {
+    switch (pick(random, 8)) {
       case 0:
         choice = chosen_by(units, [&](uint64_t op) { return op == some; });
         break;
@@ -82,6 +82,13 @@ bool visit_some(const std::vector<Medium::Unit>& units, uint64_t count,
       case 4:
         choice =
             chosen_by(units, [&](uint64_t op) { return !lost.contains(op); });
+        break;
+      case 5:
+      case 6:
+        // The one that was under way, in most cases, is torn.
+        choice = chosen_by(units, [&](uint64_t op) {
+          return op == ops.back() ? pick(random, 2) == 0 : !lost.contains(op);
+        });
         break;
       default:
         choice = chosen_by(units, [&](uint64_t op) {
@@ -139,11 +146,15 @@ class Sweep {
     if (!seen_.insert(hash).second) return true;
     tally_.distinct.insert(hash);
     ++tally_.tried;
-    const bool lives_on = options_.second_life_in != 0 &&
-                          pick(random_, options_.second_life_in) == 0;
+    SecondLife second = SecondLife::none;
+    if (options_.second_life_in != 0) {
+      second = pick(random_, options_.second_life_in) == 0
+                   ? SecondLife::always
+                   : SecondLife::where_it_is_rare;
+    }
     const uint64_t seed = random_();
     const std::string why = examine(world_.spec(), medium_.disks(units, choice),
-                                    expected_, lives_on, seed, tally_);
+                                    expected_, second, seed, tally_);
     if (why.empty()) return true;
     tally_.failure = why + in_words(units, choice);
     return false;

@@ -25,7 +25,7 @@ bool next(uint64_t variant, uint64_t pairs, uint64_t count) {
 }
 
 bool meeting_writes(World& world, uint64_t variant) {
-  constexpr uint64_t kTransfers = 7;
+  constexpr uint64_t kTransfers = 8;
   const uint64_t at = variant % kTransfers;
   world.open();
   world.take("s", {.cow = 1, .chunk_sectors = 1});
@@ -66,7 +66,7 @@ bool meeting_writes(World& world, uint64_t variant) {
 }
 
 bool meeting_a_merge(World& world, uint64_t variant) {
-  constexpr uint64_t kTransfers = 9;
+  constexpr uint64_t kTransfers = 15;
   const uint64_t at = variant % kTransfers;
   world.open();
   world.take("t", {.cow = 2, .chunk_sectors = 1});

@@ -109,9 +109,12 @@ void torn_areas(World& world) {
   world.open();
   world.take("s", {.cow = 1, .chunk_sectors = 2});
   world.write("base", 0, 50);
+  world.flush("base");
   world.write("s", 60, 24);
   world.write("base", 66, 8);
+  world.flush("base");
   world.write("base", 84, 4);
+  world.flush("base");
   world.flush("s");
   world.write("base", 92, 30);
   world.write("s", 130, 4);
@@ -170,7 +173,7 @@ void add_writes(std::vector<Workload>& all) {
                  {100, {{140}}, 1},
                  once(areas_in_one_commit),
                  {}});
-  all.push_back({"torn_areas", {140, {{180}}, 1}, once(torn_areas), {}});
+  all.push_back({"torn_areas", {140, {{320}}, 1}, once(torn_areas), {}});
   all.push_back(
       {"group_commit", {28, {{48}, {64}}, 1}, once(group_commit), {}});
   all.push_back({"discard", {16, {{48}, {48}}, 1}, once(discard), {}});

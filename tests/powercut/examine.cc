@@ -149,10 +149,14 @@ class Examination {
   }
 
   void merge_in_steps(World& world) {
-    while (world.is_merging()) {
+    for (int left = 6; world.is_merging(); --left) {
+      Merger::StepLimit limit;
+      if (left > 0) {
+        limit.bytes = (1 + pick(random_, 12)) * kSectorBytes;
+        limit.runs = 1 + pick(random_, 4);
+      }
       try {
-        world.merge_step(
-            {(1 + pick(random_, 12)) * kSectorBytes, 1 + pick(random_, 4)});
+        world.merge_step(limit);
       } catch (const std::system_error&) {
         // Another snapshot has no room for what the merge overwrites, and its
         // table says that this must not be.

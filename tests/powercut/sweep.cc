@@ -121,6 +121,7 @@ class Sweep {
       } else {
         medium_.apply(entry);
       }
+      if (place_ < world_.first_cut()) continue;
       const bool is_last = place_ + 1 == entries.size();
       if (!is_last && pick(random_, options_.places_in) != 0) continue;
       if (!cut_here()) return false;
@@ -134,7 +135,9 @@ class Sweep {
     const Visit visit = [&](const Medium::Choice& choice) {
       return try_image(units, choice);
     };
-    if (combinations(units, options_.exhaustive) <= options_.exhaustive) {
+    // One possible content is always tried.
+    const uint64_t limit = std::max<uint64_t>(options_.exhaustive, 1);
+    if (combinations(units, limit) <= limit) {
       return visit_all(units, visit);
     }
     return visit_some(units, options_.samples, random_, visit);

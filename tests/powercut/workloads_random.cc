@@ -41,6 +41,8 @@ class RandomUser {
       }
     } else if (kind < 46) {
       flush();
+    } else if (kind < 54) {
+      meet();
     } else {
       write();
     }
@@ -118,12 +120,43 @@ class RandomUser {
     }
   }
 
+  // Two requests at once, to sectors that differ.
+  void meet() {
+    if (!world_.has_room(0, sectors_)) return;
+    const uint64_t half = sectors_ / 2;
+    const uint64_t first = pick(random_, half);
+    const uint64_t first_count = 1 + pick(random_, half - first);
+    const uint64_t second = half + pick(random_, half);
+    const uint64_t second_count = 1 + pick(random_, 2 * half - second);
+    const std::string one = any_view();
+    const std::string other = any_view();
+    const bool merges = world_.is_merging() && pick(random_, 2) == 0;
+    const bool flushes = pick(random_, 2) == 0;
+    const uint64_t at = pick(random_, 10);
+    world_.interleave(
+        at, Interleaving::Second::runs,
+        [&] {
+          if (merges) {
+            world_.merge_step({8 * kSectorBytes, 2});
+          } else {
+            world_.write(one, first, first_count);
+          }
+        },
+        [&] {
+          world_.write(other, second, second_count);
+          if (flushes) world_.flush(other);
+        });
+  }
+
   bool has_room_for_base() { return world_.has_room(0, 1); }
 
   bool discards(const std::string& name) {
-    return std::get<SnapshotTable>(
-               world_.expected().snaps.at(name).table.target)
-        .discard_zeroes_cow;
+    const auto& table =
+        std::get<SnapshotTable>(world_.expected().snaps.at(name).table.target);
+    // What is passed down goes to the origin device, past the view that a merge
+    // shows of it.
+    return table.discard_zeroes_cow &&
+           !(table.discard_passdown_origin && world_.is_merging());
   }
 
   World& world_;

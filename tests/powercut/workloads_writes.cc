@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Writes of origins and snapshots, and how they share commits.
+#include "core/chunk.h"
 #include "tests/powercut/workloads.h"
 
 namespace snapfs::test {
@@ -121,6 +122,39 @@ void torn_areas(World& world) {
   world.flush("s");
 }
 
+// Where chunks are larger than a page, the records are written in windows of
+// one: here an area is two of them, of 256 records each.
+void windows(World& world) {
+  constexpr uint64_t kChunk = 16;
+  world.open();
+  world.take("s", {.cow = 1, .chunk_sectors = kChunk});
+  world.write("base", 0, 250 * kChunk);
+  world.flush("base");
+  world.cuts_begin_here();
+  world.write("s", 252 * kChunk, 5);
+  world.write("s", 254 * kChunk, 7 * kChunk);
+  world.write("base", 262 * kChunk, 3);
+  world.flush("base");
+  world.write("s", 266 * kChunk, 1);
+  world.flush("s");
+}
+
+void windows_merged(World& world) {
+  constexpr uint64_t kChunk = 16;
+  world.open();
+  world.take("s", {.cow = 1, .chunk_sectors = kChunk});
+  world.write("s", 0, 260 * kChunk);
+  world.merge("s");
+  world.cuts_begin_here();
+  world.merge_step({3 * kChunk * kSectorBytes, 4});
+  world.write("base", 258 * kChunk, 2);
+  world.flush("base");
+  world.merge_step({8 * kChunk * kSectorBytes, 4});
+  world.write("base", 250 * kChunk, 3);
+  world.flush("base");
+  world.merge_step({8 * kChunk * kSectorBytes, 4});
+}
+
 void group_commit(World& world) {
   world.open();
   world.watch(true);
@@ -160,6 +194,15 @@ void discard(World& world) {
 }  // namespace
 
 void add_writes(std::vector<Workload>& all) {
+  // Each image is two megabytes and more.
+  SweepOptions heavy;
+  heavy.exhaustive = 8;
+  heavy.samples = 6;
+  heavy.second_life_in = 10;
+  SweepOptions heavier = heavy;
+  heavier.exhaustive = 4;
+  heavier.samples = 2;
+  heavier.places_in = 3;
   all.push_back(
       {"plain_writes", {16, {{48}, {64}}, 1}, once(plain_writes), {}});
   all.push_back(
@@ -174,6 +217,11 @@ void add_writes(std::vector<Workload>& all) {
                  once(areas_in_one_commit),
                  {}});
   all.push_back({"torn_areas", {140, {{320}}, 1}, once(torn_areas), {}});
+  all.push_back({"windows", {270 * 16, {{285 * 16}}, 1}, once(windows), heavy});
+  all.push_back({"windows_merged",
+                 {262 * 16, {{280 * 16}}, 1},
+                 once(windows_merged),
+                 heavier});
   all.push_back(
       {"group_commit", {28, {{48}, {64}}, 1}, once(group_commit), {}});
   all.push_back({"discard", {16, {{48}, {48}}, 1}, once(discard), {}});

@@ -89,6 +89,8 @@ void World::note(const std::string& words,
   journal_.note(words, std::move(change));
 }
 
+void World::cuts_begin_here() { first_cut_ = journal_.entries().size(); }
+
 void World::fail(const std::string& why) {
   MutexLock lock(mutex_);
   if (failure_.empty()) failure_ = why;

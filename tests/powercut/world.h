@@ -119,7 +119,11 @@ class World : private DeviceObserver {
   const Expected& expected() const { return live_; }
   Disks disks() const;
 
+  // The power stays on until here.
+  void cuts_begin_here();
+
   // For a sweep. REQUIRES: no request is under way.
+  std::size_t first_cut() const { return first_cut_; }  // place in the journal
   const Journal& journal() const { return journal_; }
   const Disks& first_disks() const { return first_disks_; }
   const Expected& first_expected() const { return first_expected_; }
@@ -145,6 +149,7 @@ class World : private DeviceObserver {
   Expected first_expected_;
 
   Journal journal_;
+  std::size_t first_cut_ = 0;
   std::vector<std::shared_ptr<MemoryDevice>> memory_;
   MemoryOpener opener_;
   bool is_watching_ = false;

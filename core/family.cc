@@ -110,6 +110,8 @@ void Family::set_reverter(std::shared_ptr<Reverter> reverter) {
   MutexLock lock(reverter_mutex_);
   is_reverting_ = reverter != nullptr;
   std::swap(reverter_, reverter);
+}
+
 // A snapshot that is valid here has saved all of the range, and will have it
 // recorded if it becomes invalid later.
 void Family::note_write(ByteRange range) noexcept {

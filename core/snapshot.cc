@@ -279,6 +279,7 @@ void Snapshot::discard(ByteRange range) {
   if (options_.passdown != nullptr) {
     // The origin first: an origin write that comes between saves zeroes.
     family_->write(*options_.passdown, Payload::zeroes(range), this);
+    ++passed_down_;
     for_each_piece(range, step, [&](ByteRange part) {
       // A chunk that is being copied may have been read before.
       auto hold =
@@ -336,7 +337,15 @@ bool Snapshot::origin_reads_as_zeroes(ByteRange range) {
 void Snapshot::flush() {
   // Not only requests flush: the end of a mount does, too.
   ReaderLock lock(handover_mutex_);
+  flush_passed_down();
   if (exceptions_ != nullptr) exceptions_->commit();
+}
+
+void Snapshot::flush_passed_down() {
+  const uint64_t count = passed_down_;
+  if (count == passed_down_flushed_) return;
+  options_.passdown->flush();
+  passed_down_flushed_ = count;
 }
 
 void Snapshot::wake_waiting() noexcept {

@@ -4,6 +4,7 @@
 // calls "snapshot". Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -87,6 +88,7 @@ class Snapshot : public Target {
   void fill_partial_chunk(uint64_t old_chunk, uint64_t new_chunk,
                           const Payload& payload);
   void copy_from_origin(ByteRange range, uint64_t cow_offset);
+  void flush_passed_down();
   void refuse_discard_without_room(ByteRange range);
   std::vector<Piece> pieces_to_zero(ByteRange range);
   bool origin_reads_as_zeroes(ByteRange range);
@@ -99,6 +101,11 @@ class Snapshot : public Target {
   // is; whoever asks for the status or flushes takes the mutex.
   std::unique_ptr<CowExceptions> exceptions_;
   mutable SharedMutex handover_mutex_;
+
+  // Discards that went to the origin, and how many of them a flush of it has
+  // made durable (or, where flushes overlap, fewer).
+  std::atomic<uint64_t> passed_down_{0};
+  std::atomic<uint64_t> passed_down_flushed_{0};
 };
 
 // The measures of who owns this store; null: of who has none any more.

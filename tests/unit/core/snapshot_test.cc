@@ -1014,6 +1014,17 @@ TEST_F(SnapshotTest, a_discard_of_exceptions_zeroes_them_in_place) {
   EXPECT_EQ(status("s"), before);
 }
 
+TEST_F(SnapshotTest, a_flush_makes_discards_durable_that_went_to_the_origin) {
+  add("s", {.discard_zeroes = true, .passdown = true});
+  target("s")->discard(sectors(16, 16));
+  reset();
+
+  target("s")->flush();
+  target("s")->flush();
+
+  EXPECT_EQ(origin_.counting->counts().flushes, 1u);
+}
+
 TEST_F(SnapshotTest, a_discard_of_fresh_chunks_reads_as_zeroes) {
   add("s", {.discard_zeroes = true});
 

@@ -173,7 +173,11 @@ void DeviceSet::resume(const std::string& name) {
 void DeviceSet::resume_live(Member& member) {
   const std::string& name = member.device->name();
   const bool is_suspended = member.device->state() == DeviceState::suspended;
+  if (member.kind == Member::Kind::origin) {
+    member.family->durable_writes().forgive();
+  }
   // A merge that failed goes on; what failed is still to be done.
+  if (member.is_merge()) member.merging->merger().forgive();
   if (!is_suspended && member.is_merge()) {
     merge_driver_.resume(member.merging->merger());
   }

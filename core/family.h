@@ -15,6 +15,7 @@
 
 #include "core/admission.h"
 #include "core/block_device.h"
+#include "core/durable_writes.h"
 #include "core/payload.h"
 #include "core/read_tracker.h"
 
@@ -48,6 +49,9 @@ class Family {
   void overwrite(const std::vector<ByteRange>& ranges,
                  const std::function<void()>& put);
 
+  // Whoever wants to know that what is on the origin is durable asks here.
+  DurableWrites& durable_writes() { return durable_writes_; }
+
   // Does a snapshot that is not invalid exist?
   bool has_valid_snapshots();
 
@@ -64,6 +68,7 @@ class Family {
 
   const std::shared_ptr<BlockDevice> origin_;
   ReadTracker reads_;
+  DurableWrites durable_writes_;
   Admission gate_;
   std::vector<Snapshot*> members_;  // largest chunk size first
   const std::shared_ptr<std::atomic<uint64_t>> writes_;

@@ -182,17 +182,10 @@ void Merger::copy(const ExceptionRun& run) {
   }
 }
 
-// It also is the flush of what others have written to the origin. A device
-// reports an error once, so whoever flushes next is told.
+// It also is the flush of what others have written to the origin.
 void Merger::flush_origin() {
-  try {
-    saying("Flush after merge failed: shutting down merge",
-           [&] { origin_->flush(); });
-  } catch (...) {
-    MutexLock lock(mutex_);
-    flush_error_ = std::current_exception();
-    throw;
-  }
+  saying("Flush after merge failed: shutting down merge",
+         [&] { family_->durable_writes().flush_for_engine(*origin_); });
 }
 
 void Merger::clear(const Batch& batch) {
@@ -201,8 +194,15 @@ void Merger::clear(const Batch& batch) {
     MutexLock lock(mutex_);
     in_doubt_.insert(in_doubt_.end(), chunks.begin(), chunks.end());
   }
-  saying("Write error in exception store: shutting down merge",
-         [&] { exceptions_->unrecord(batch.chunks); });
+  saying("Write error in exception store: shutting down merge", [&] {
+    try {
+      exceptions_->unrecord(batch.chunks);
+    } catch (...) {
+      // It may have been a flush, of what others have written there, too.
+      cow_durable_writes_.note(std::current_exception());
+      throw;
+    }
+  });
   exceptions_->forget(batch.runs);
   // What is no exception any more is in no doubt. An earlier step that failed
   // may have had other limits, so parts are cut off as well.
@@ -267,20 +267,21 @@ bool Merger::narrow_to_mergeable(ChunkRange& chunks, Part::Place& place) const {
 
 void Merger::flush() {
   std::exception_ptr failure;
-  {
-    MutexLock lock(mutex_);
-    failure = std::exchange(flush_error_, nullptr);
-  }
-  auto try_to = [&](BlockDevice& device) {
+  auto try_to = [&](DurableWrites& writes, BlockDevice& device) {
     try {
-      device.flush();
+      writes.flush(device);
     } catch (...) {
       failure = std::current_exception();
     }
   };
-  try_to(exceptions_->cow());
-  try_to(*origin_);
+  try_to(cow_durable_writes_, exceptions_->cow());
+  try_to(family_->durable_writes(), *origin_);
   if (failure) std::rethrow_exception(failure);
+}
+
+void Merger::forgive() {
+  cow_durable_writes_.forgive();
+  family_->durable_writes().forgive();
 }
 
 }  // namespace snapfs

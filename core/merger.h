@@ -19,7 +19,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +26,7 @@
 
 #include "core/block_device.h"
 #include "core/cow_exceptions.h"
+#include "core/durable_writes.h"
 #include "core/family.h"
 #include "core/mutex.h"
 #include "core/read_tracker.h"
@@ -97,8 +97,12 @@ class Merger {
   Part place_to_write(ByteRange range, Ticket& ticket) EXCLUDES(mutex_);
 
   // Makes everything durable that was written to either device. Also throws
-  // what a flush by a step has met: it concerned such writes, too.
-  void flush() EXCLUDES(mutex_);
+  // what a flush by a step has met: it concerned such writes, too. See
+  // DurableWrites.
+  void flush();
+
+  // The merge is to go on after a failure.
+  void forgive();
 
  private:
   struct Batch {
@@ -111,7 +115,7 @@ class Merger {
   Batch take_last(const StepLimit& limit);
   void copy(const Batch& batch);
   void copy(const ExceptionRun& run);
-  void flush_origin() EXCLUDES(mutex_);
+  void flush_origin();
   void clear(const Batch& batch) EXCLUDES(mutex_);
   std::vector<ByteRange> origin_ranges(const Batch& batch) const;
   Part first_part(ByteRange range, const ExceptionTable::Stretch& found) const;
@@ -127,6 +131,7 @@ class Merger {
 
   // Writes to the COW that are under way.
   ReadTracker cow_writes_;
+  DurableWrites cow_durable_writes_;
 
   mutable Mutex mutex_;
   CondVar step_ended_;
@@ -136,7 +141,6 @@ class Merger {
   // after a crash they may be read from either device.
   std::vector<ChunkRange> in_doubt_ GUARDED_BY(mutex_);
   std::string failure_ GUARDED_BY(mutex_);
-  std::exception_ptr flush_error_ GUARDED_BY(mutex_);
 };
 
 }  // namespace snapfs

@@ -28,7 +28,7 @@ void Origin::discard(ByteRange range) {
   zero(range);
 }
 
-void Origin::flush() { device_->flush(); }
+void Origin::flush() { family_->durable_writes().flush(*device_); }
 
 BlockDevice::Extent Origin::extent_at(uint64_t offset) {
   BlockDevice::Extent extent = device_->extent_at(offset);

@@ -325,7 +325,12 @@ bool Snapshot::origin_reads_as_zeroes(ByteRange range) {
 void Snapshot::flush() {
   // Not only requests flush: the end of a mount does, too.
   ReaderLock lock(handover_mutex_);
-  if (exceptions_ != nullptr) exceptions_->commit();
+  if (exceptions_ == nullptr) return;
+  exceptions_->commit();
+  // Discards have gone there.
+  if (options_.passdown != nullptr) {
+    family_->durable_writes().flush(*options_.passdown);
+  }
 }
 
 void Snapshot::wake_waiting() noexcept {

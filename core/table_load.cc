@@ -990,7 +990,7 @@ void TableLoad::flush_written_origins() {
     std::optional<Base> base = base_of_storage(item.origin_storage);
     if (!base || !base->is_writable) continue;
     try {
-      item.family->origin().flush();
+      item.family->durable_writes().flush_for_engine(item.family->origin());
     } catch (const std::exception& error) {
       fail_writing(item, error.what());
     }

@@ -64,8 +64,16 @@ void DeviceSet::suspend(const std::string& name) {
   // Before anything stands still: a handover that cannot be kept is refused
   // while nothing has happened, and nobody waits for the disk of the tables.
   Keeping keeping(keeper_, events_, kept(), after);
+  const bool was_live = member.device->state() == DeviceState::live;
   freeze(member);
-  hand_over_what_is_ready();
+  try {
+    hand_over_what_is_ready();
+  } catch (...) {
+    if (was_live && member.device->state() == DeviceState::suspended) {
+      thaw_all({&member});
+    }
+    throw;
+  }
   keeping.done(kept());
 }
 
@@ -177,7 +185,11 @@ void DeviceSet::resume(const std::string& name) {
 void DeviceSet::resume_live(Member& member) {
   const std::string& name = member.device->name();
   const bool is_suspended = member.device->state() == DeviceState::suspended;
+  if (member.kind == Member::Kind::origin) {
+    member.family->durable_writes().forgive();
+  }
   // A merge that failed goes on; what failed is still to be done.
+  if (member.is_merge()) member.merging->merger().forgive();
   if (!is_suspended && member.is_merge()) {
     merge_driver_.resume(member.merging->merger());
   }
@@ -288,6 +300,14 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
     families.insert(steps.back().source->family.get());
     if (steps.back().merging != nullptr && member_of(name).is_origin()) {
       origins.merge(all_names_of(name));
+    }
+  }
+  for (const Step& step : steps) {
+    // It may have become so by the very flush that was to make it durable.
+    if (step.merging != nullptr &&
+        step.source->snapshot->exceptions().state() == SnapshotState::invalid) {
+      throw std::system_error(Errc::snapshot_invalid,
+                              "Snapshot is invalid: can't merge");
     }
   }
   const std::vector<Member*> frozen = freeze_all(origins);

@@ -68,7 +68,8 @@ class DeviceSet {
 
   // Makes the next table live, or lets a suspended device go on, and a snapshot
   // that has overflowed be written again if there is room now (ENOSPC if it is
-  // live, and there is none). Nothing to do is success.
+  // live, and there is none), and an origin be flushed again after a flush that
+  // failed. Nothing to do is success.
   void resume(const std::string& name) EXCLUDES(load_mutex_, mutex_);
 
   // Drops the next table, and those that were loaded with it and wait. What is

@@ -62,44 +62,6 @@ void Family::overwrite(const std::vector<ByteRange>& ranges,
   put();
 }
 
-void Family::flush(BlockDevice& origin) {
-  std::exception_ptr owed;
-  {
-    MutexLock lock(error_mutex_);
-    owed = std::exchange(flush_error_, nullptr);
-  }
-  {
-    ReaderLock lock(flush_mutex_);
-    try {
-      origin.flush();
-    } catch (...) {
-      ++failed_flushes_;
-      throw;
-    }
-  }
-  if (owed) std::rethrow_exception(owed);
-}
-
-void Family::flush_copies(BlockDevice& origin, uint64_t before) {
-  {
-    ReaderLock lock(flush_mutex_);
-    try {
-      origin.flush();
-    } catch (...) {
-      ++failed_flushes_;
-      MutexLock error_lock(error_mutex_);
-      flush_error_ = std::current_exception();
-      throw;
-    }
-  }
-  // One that was told of an error while this one was under way has counted it.
-  WriterLock lock(flush_mutex_);
-  if (failed_flushes_ != before) {
-    throw std::system_error(EIO, std::generic_category(),
-                            "another flush of the origin has failed meanwhile");
-  }
-}
-
 std::shared_ptr<Reverter> Family::reverter() const {
   if (!is_reverting_) return nullptr;
   MutexLock lock(reverter_mutex_);

@@ -17,6 +17,7 @@
 #include "core/admission.h"
 #include "core/block_device.h"
 #include "core/mutex.h"
+#include "core/durable_writes.h"
 #include "core/payload.h"
 #include "core/read_tracker.h"
 #include "core/written_ranges.h"
@@ -53,17 +54,8 @@ class Family {
   void overwrite(const std::vector<ByteRange>& ranges,
                  const std::function<void()>& put);
 
-  // Flushes the origin. Also throws what flush_copies() has met, once: it
-  // concerned what others had written, too.
-  void flush(BlockDevice& origin) EXCLUDES(flush_mutex_, error_mutex_);
-
-  // The same for a merge or a revert that has copied something. A device
-  // reports an error to one flush alone, which may be another one's: so this
-  // throws, too, if any flush has failed since failed_flushes() was `before`.
-  // Then the copies have to be written again.
-  void flush_copies(BlockDevice& origin, uint64_t before)
-      EXCLUDES(flush_mutex_, error_mutex_);
-  uint64_t failed_flushes() const { return failed_flushes_.load(); }
+  // Whoever wants to know that what is on the origin is durable asks here.
+  DurableWrites& durable_writes() { return durable_writes_; }
 
   // The revert of this origin that is under way; null: none. Changes from null
   // only while no write is inside: the gate, and those of the devices, are
@@ -96,17 +88,11 @@ class Family {
 
   const std::shared_ptr<BlockDevice> origin_;
   ReadTracker reads_;
+  DurableWrites durable_writes_;
   Admission gate_;
   std::vector<Snapshot*> members_;  // largest chunk size first
   std::vector<std::shared_ptr<WrittenRanges>> watchers_;
   const std::shared_ptr<std::atomic<uint64_t>> writes_;
-
-  // Shared by those who flush, so that who holds it alone knows of all that
-  // have failed.
-  SharedMutex flush_mutex_;
-  std::atomic<uint64_t> failed_flushes_{0};
-  Mutex error_mutex_;
-  std::exception_ptr flush_error_ GUARDED_BY(error_mutex_);
 
   std::atomic<bool> is_reverting_{false};
   mutable Mutex reverter_mutex_;

@@ -118,7 +118,8 @@ uint64_t Merger::try_step(const StepLimit& limit) {
   const Batch batch = take_last(limit);
   if (batch.runs.empty()) return 0;
   std::optional<Hold> hold;
-  const uint64_t failed_flushes = family_->failed_flushes();
+  DurableWrites& durable_writes = family_->durable_writes();
+  const uint64_t failures = durable_writes.failures();
   family_->overwrite(origin_ranges(batch), [&] {
     hold.emplace(*this, batch);
     for (const ExceptionRun& run : batch.runs) {
@@ -127,7 +128,7 @@ uint64_t Merger::try_step(const StepLimit& limit) {
     copy(batch);
   });
   saying("Flush after merge failed: shutting down merge",
-         [&] { family_->flush_copies(*origin_, failed_flushes); });
+         [&] { durable_writes.flush_copies(*origin_, failures); });
   clear(batch);
   return batch.chunks * chunk_size_.bytes();
 }
@@ -190,8 +191,15 @@ void Merger::clear(const Batch& batch) {
     MutexLock lock(mutex_);
     in_doubt_.insert(in_doubt_.end(), chunks.begin(), chunks.end());
   }
-  saying("Write error in exception store: shutting down merge",
-         [&] { exceptions_->unrecord(batch.chunks); });
+  saying("Write error in exception store: shutting down merge", [&] {
+    try {
+      exceptions_->unrecord(batch.chunks);
+    } catch (...) {
+      // It may have been a flush, of what others have written there, too.
+      cow_durable_writes_.note(std::current_exception());
+      throw;
+    }
+  });
   exceptions_->forget(batch.runs);
   // What is no exception any more is in no doubt. An earlier step that failed
   // may have had other limits, so parts are cut off as well.
@@ -256,13 +264,21 @@ bool Merger::narrow_to_mergeable(ChunkRange& chunks, Part::Place& place) const {
 
 void Merger::flush() {
   std::exception_ptr failure;
-  try {
-    exceptions_->cow().flush();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  family_->flush(*origin_);
+  auto try_to = [&](DurableWrites& writes, BlockDevice& device) {
+    try {
+      writes.flush(device);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  };
+  try_to(cow_durable_writes_, exceptions_->cow());
+  try_to(family_->durable_writes(), *origin_);
   if (failure) std::rethrow_exception(failure);
+}
+
+void Merger::forgive() {
+  cow_durable_writes_.forgive();
+  family_->durable_writes().forgive();
 }
 
 }  // namespace snapfs

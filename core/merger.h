@@ -19,7 +19,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +27,7 @@
 #include "core/background_copy.h"
 #include "core/block_device.h"
 #include "core/cow_exceptions.h"
+#include "core/durable_writes.h"
 #include "core/family.h"
 #include "core/mutex.h"
 #include "core/read_tracker.h"
@@ -88,8 +88,12 @@ class Merger : public BackgroundCopy {
   Part place_to_write(ByteRange range, Ticket& ticket) EXCLUDES(mutex_);
 
   // Makes everything durable that was written to either device. Also throws
-  // what a flush by a step has met: it concerned such writes, too.
+  // what a flush by a step has met: it concerned such writes, too. See
+  // DurableWrites.
   void flush();
+
+  // The merge is to go on after a failure.
+  void forgive();
 
  private:
   struct Batch {
@@ -117,6 +121,7 @@ class Merger : public BackgroundCopy {
 
   // Writes to the COW that are under way.
   ReadTracker cow_writes_;
+  DurableWrites cow_durable_writes_;
 
   mutable Mutex mutex_;
   CondVar step_ended_;

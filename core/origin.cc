@@ -32,7 +32,7 @@ void Origin::discard(ByteRange range) {
   zero(range);
 }
 
-void Origin::flush() { family_->flush(*device_); }
+void Origin::flush() { family_->durable_writes().flush(*device_); }
 
 BlockDevice::Extent Origin::extent_at(uint64_t offset) {
   const auto reverter = family_->reverter();

@@ -227,12 +227,13 @@ void Reverter::revert(const std::vector<ExceptionRun>& runs) {
   }
   std::vector<ByteRange> ranges;
   for (const ExceptionRun& run : runs) ranges.push_back(origin_range(run));
-  const uint64_t failed_flushes = family_.failed_flushes();
+  DurableWrites& durable_writes = family_.durable_writes();
+  const uint64_t failures = durable_writes.failures();
   family_.overwrite(ranges, [&] {
     for (const ExceptionRun& run : runs) copy(run);
   });
   saying("Flush after revert failed: shutting down revert",
-         [&] { family_.flush_copies(*origin_, failed_flushes); });
+         [&] { durable_writes.flush_copies(*origin_, failures); });
   saying("Write error in exception store: shutting down revert",
          [&] { exceptions_.mark_reverted(runs); });
   for (const ExceptionRun& run : runs) {

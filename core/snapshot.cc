@@ -344,7 +344,7 @@ void Snapshot::flush() {
 void Snapshot::flush_passed_down() {
   const uint64_t count = passed_down_;
   if (count == passed_down_flushed_) return;
-  options_.passdown->flush();
+  family_->durable_writes().flush(*options_.passdown);
   passed_down_flushed_ = count;
 }
 

@@ -110,13 +110,39 @@ void TableLoad::run() {
       if (item.fate == Item::Fate::merges) check_stale(item);
     }
     go_live();
+  } catch (const std::system_error& error) {
+    set_.thaw_all(frozen);
+    fail_writing(items_.front(), error.what());
   } catch (...) {
     set_.thaw_all(frozen);
     throw;
   }
   set_.thaw_second_names(frozen);
   wait();
+  try {
+    set_.hand_over_what_is_ready();
+  } catch (const std::exception& error) {
+    give_up_waiting(frozen);
+    fail_writing(items_.front(), error.what());
+  }
   keeping.done(set_.kept());
+}
+
+// Everything that these tables were to be handed over is where it was.
+void TableLoad::give_up_waiting(const std::vector<DeviceSet::Member*>& frozen) {
+  std::vector<DeviceSet::Member*> still_frozen;
+  for (DeviceSet::Member* member : frozen) {
+    if (member->device->state() == DeviceState::suspended) {
+      still_frozen.push_back(member);
+    }
+  }
+  set_.thaw_all(still_frozen);
+  for (const Item& item : items_) {
+    auto found = set_.members_.find(item.table.name);
+    const bool waits = item.fate == Item::Fate::waits &&
+                       found != set_.members_.end() && found->second.next;
+    if (waits) set_.drop_next(item.table.name);
+  }
 }
 
 KeptDevices TableLoad::expected() {
@@ -144,17 +170,26 @@ KeptDevices TableLoad::expected() {
 void TableLoad::prepare() {
   check_names();
   for (Item& item : items_) {
-    if (is_origin(item.table)) {
-      prepare_origin(item);
-    } else if (is_merge(item.table)) {
-      prepare_merge(item);
-    } else if (is_salvage(item.table)) {
-      prepare_salvage(item);
-    } else {
-      prepare_snapshot(item);
+    try {
+      prepare(item);
+    } catch (const std::system_error& error) {
+      // A device that does not even say how large it is.
+      throw TableError(item.table.place, error.what(), errno_of(error));
     }
   }
   refuse_during_reverts();
+}
+
+void TableLoad::prepare(Item& item) {
+  if (is_origin(item.table)) {
+    prepare_origin(item);
+  } else if (is_merge(item.table)) {
+    prepare_merge(item);
+  } else if (is_salvage(item.table)) {
+    prepare_salvage(item);
+  } else {
+    prepare_snapshot(item);
+  }
 }
 
 void TableLoad::check_names() {
@@ -1014,7 +1049,6 @@ void TableLoad::wait() {
                   {item.table, item.source, item.length, std::move(item.origin),
                    item.merge, group->second});
   }
-  set_.hand_over_what_is_ready();
 }
 
 // The file goes on; requests that are inside are carried out by the old
@@ -1062,7 +1096,7 @@ void TableLoad::flush_written_origins() {
     std::optional<Base> base = base_of_storage(item.origin_storage);
     if (!base || !base->is_writable) continue;
     try {
-      item.family->flush(item.family->origin());
+      item.family->durable_writes().flush_for_engine(item.family->origin());
     } catch (const std::exception& error) {
       fail_writing(item, error.what());
     }

@@ -84,6 +84,7 @@ class TableLoad {
 
   // Opens and reads; changes nothing.
   void prepare() REQUIRES(set_.load_mutex_);
+  void prepare(Item& item) REQUIRES(set_.load_mutex_);
   // Initialises new stores.
   void write();
   // Suspends what is to be handed over at once; returns those devices.
@@ -92,8 +93,10 @@ class TableLoad {
   // devices to the set.
   void go_live() REQUIRES(set_.load_mutex_);
 
-  // Keeps what does not go live, and hands over what can be.
+  // Keeps what does not go live, or drops it again.
   void wait() REQUIRES(set_.load_mutex_);
+  void give_up_waiting(const std::vector<DeviceSet::Member*>& frozen)
+      REQUIRES(set_.load_mutex_);
 
   // What the set's keeper is to keep once all this has been done.
   KeptDevices expected() REQUIRES(set_.load_mutex_);

@@ -130,6 +130,9 @@ void CountingDevice::count(Op op, uint64_t bytes) {
     case kFlush:
       ++counts_.flushes;
       break;
+    case kSize:
+    case kGrow:
+      break;  // not passed here
   }
 }
 

@@ -12,11 +12,14 @@ enum Op : unsigned {
   kWriteDurable = 4,
   kZero = 8,
   kFlush = 16,
+  kSize = 32,  // size()
+  kGrow = 64,  // grow() and backing()
 };
 
-inline constexpr unsigned kOpCount = 5;
+inline constexpr unsigned kOpCount = 7;
 inline constexpr unsigned kAnyWrite = kWrite | kWriteDurable | kZero;
 inline constexpr unsigned kAnyBarrier = kWriteDurable | kFlush;
+// What moves data.
 inline constexpr unsigned kAnyOp = kRead | kAnyWrite | kFlush;
 
 }  // namespace snapfs::test

@@ -14,24 +14,28 @@ void FaultyDevice::read(uint64_t offset, std::span<std::byte> into) {
 }
 
 void FaultyDevice::write(uint64_t offset, std::span<const std::byte> from) {
-  arrive(kWrite, ByteRange{offset, from.size()});
-  below_->write(offset, from);
+  auto action = [&] { below_->write(offset, from); };
+  arrive(kWrite, ByteRange{offset, from.size()}, action);
+  action();
 }
 
 void FaultyDevice::write_durable(uint64_t offset,
                                  std::span<const std::byte> from) {
-  arrive(kWriteDurable, ByteRange{offset, from.size()});
-  below_->write_durable(offset, from);
+  auto action = [&] { below_->write_durable(offset, from); };
+  arrive(kWriteDurable, ByteRange{offset, from.size()}, action);
+  action();
 }
 
 void FaultyDevice::zero(ByteRange range) {
-  arrive(kZero, range);
-  below_->zero(range);
+  auto action = [&] { below_->zero(range); };
+  arrive(kZero, range, action);
+  action();
 }
 
 void FaultyDevice::flush() {
-  arrive(kFlush, std::nullopt);
-  below_->flush();
+  auto action = [&] { below_->flush(); };
+  arrive(kFlush, std::nullopt, action);
+  action();
 }
 
 void FaultyDevice::inject(Fault fault) {
@@ -49,7 +53,30 @@ uint64_t FaultyDevice::failures() const {
   return failures_;
 }
 
-void FaultyDevice::arrive(Op op, std::optional<ByteRange> range) {
+void FaultyDevice::set_on_failed_flush(std::function<void()> action) {
+  MutexLock lock(mutex_);
+  on_failed_flush_ = std::move(action);
+}
+
+void FaultyDevice::arrive(Op op, std::optional<ByteRange> range,
+                          const std::function<void()>& action) const {
+  const std::optional<Fault> fault = take_fault(op, range);
+  if (!fault) return;
+  if (fault->is_late && action) {
+    action();
+  } else if (op == kFlush) {
+    std::function<void()> on_failed_flush;
+    {
+      MutexLock lock(mutex_);
+      on_failed_flush = on_failed_flush_;
+    }
+    if (on_failed_flush) on_failed_flush();
+  }
+  throw_errno(fault->error, "injected fault on", name());
+}
+
+std::optional<FaultyDevice::Fault> FaultyDevice::take_fault(
+    Op op, std::optional<ByteRange> range) const {
   MutexLock lock(mutex_);
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
     if ((fault->ops & op) == 0) continue;
@@ -58,11 +85,12 @@ void FaultyDevice::arrive(Op op, std::optional<ByteRange> range) {
       --fault->skip;
       continue;
     }
-    int error = fault->error;
+    const Fault found = *fault;
     if (!fault->for_ever) faults_.erase(fault);
     ++failures_;
-    throw_errno(error, "injected fault on", name());
+    return found;
   }
+  return std::nullopt;
 }
 
 }  // namespace snapfs::test

@@ -18,6 +18,10 @@ const char* name_of(Op op) {
       return "zero";
     case kFlush:
       return "flush";
+    case kSize:
+      return "size";
+    case kGrow:
+      return "grow";
   }
   return "?";
 }

@@ -488,7 +488,7 @@ TEST_F(HandoverFile, an_unknown_command_names_the_known_ones) {
   EXPECT_EQ(EINVAL, command("snap", "freeze"));
   EXPECT_NE(std::string::npos,
             errors().find("state/snap: unknown command \"freeze\" (suspend, "
-                          "resume, abort)"))
+                          "resume, abort, revert)"))
       << errors();
   std::string log = read_file(control("log"));
   EXPECT_NE(std::string::npos, log.find(" refuse snap unknown command"));

@@ -81,6 +81,8 @@ void MergeDriver::resume(const BackgroundCopy& copy) {
   Place merge = find(copy);
   if (merge == merges_.end()) return;
   merge->paused = false;
+  // No step of it runs: nobody says anything else meanwhile.
+  if (merge->failed) merge->merger->forget_failure();
   merge->failed = false;
   changed_.notify_all();
 }

@@ -95,6 +95,11 @@ Merger::Progress Merger::progress() const {
   return {total_, total_ - exceptions_->exception_count()};
 }
 
+void Merger::forget_failure() {
+  MutexLock lock(mutex_);
+  failure_.clear();
+}
+
 std::string Merger::failure() const {
   MutexLock lock(mutex_);
   return failure_;

@@ -63,6 +63,8 @@ class Merger : public BackgroundCopy {
 
   // Why the last step failed; empty: it did not.
   std::string failure() const EXCLUDES(mutex_);
+  // It is about to be tried again. REQUIRES: no step is under way.
+  void forget_failure() EXCLUDES(mutex_);
 
   // A request on chunks of one kind, the first of its range.
   struct Part {

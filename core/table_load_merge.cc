@@ -21,6 +21,13 @@ bool is_merge(const Table& table) {
   return snapshot != nullptr && snapshot->merge.has_value();
 }
 
+[[noreturn]] void refuse_transient(const Place& place) {
+  throw TableError(place,
+                   "Snapshot exception store does not support snapshot-merge: "
+                   "it is transient",
+                   EINVAL);
+}
+
 }  // namespace
 
 void TableLoad::prepare_merge(Item& item) {
@@ -82,12 +89,7 @@ void TableLoad::prepare_merge(Item& item) {
 
 void TableLoad::check_merge_options(const Item& item) const {
   const SnapshotTable& table = as_snapshot(item.table);
-  if (table.store == StoreType::transient) {
-    throw TableError(item.table.place,
-                     "Snapshot exception store does not support "
-                     "snapshot-merge: it is transient",
-                     EINVAL);
-  }
+  if (table.store == StoreType::transient) refuse_transient(item.table.place);
   if (table.read_only) {
     throw TableError(item.table.place,
                      "a merge writes to its origin; leave read_only out",
@@ -162,6 +164,9 @@ void TableLoad::prepare_merge_of_live(Item& item,
                                       const DeviceSet::Member& source) {
   const SnapshotTable& table = as_snapshot(item.table);
   refuse_store_that_merges(item, source);
+  if (source.snapshot->exceptions().type() == StoreType::transient) {
+    refuse_transient(table.cow_place);
+  }
   prepare_handover(item, source);
   CowExceptions& exceptions = source.snapshot->exceptions();
   if (exceptions.state() == SnapshotState::invalid) {

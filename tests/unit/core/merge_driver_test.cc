@@ -156,6 +156,20 @@ TEST_F(MergeDriverTest, a_failure_stands_until_resume) {
   EXPECT_EQ(events_.count(EventKind::merge_failed), 1u);
 }
 
+// Or whoever waits for the merge would find the old failure.
+TEST_F(MergeDriverTest, a_merge_that_was_resumed_has_not_failed) {
+  merge();
+  faulty_->inject({.ops = kFlush, .for_ever = true});
+  set_->start_merging();
+  eventually([&] { return events_.count(EventKind::merge_failed) == 1; });
+  set_->stop_merging();
+
+  set_->resume("base");
+
+  EXPECT_NE(target("base")->details().find("merge: running\n"),
+            std::string::npos);
+}
+
 TEST_F(MergeDriverTest, the_rate_bounds_what_is_merged) {
   merge(uint64_t{64} << 10);  // 256 chunks of 4 KiB: 16 seconds
   const auto begin = std::chrono::steady_clock::now();

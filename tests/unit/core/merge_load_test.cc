@@ -349,7 +349,7 @@ TEST_F(MergeLoadTest, a_transient_store) {
   EXPECT_EQ(refused(table), EINVAL);
   says("Snapshot exception store does not support snapshot-merge");
   EXPECT_EQ(refused(merge_of("s")), EINVAL);
-  says("holds a store of type N");
+  says("Snapshot exception store does not support snapshot-merge");
 }
 
 TEST_F(MergeLoadTest, an_invalid_snapshot) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <iomanip>
 #include <iostream>
 #include <string>
@@ -59,7 +60,7 @@ int run_one(const std::string& name, uint64_t at_least) {
 // Thin at first, so that what is easily found is found soon.
 int find() {
   Tally tally;
-  for (const uint64_t thinner : {16, 4, 1}) {
+  for (const uint64_t thinner : std::initializer_list<uint64_t>{16, 4, 1}) {
     for (Workload& workload : workloads()) {
       workload.options.exhaustive /= thinner * thinner;
       workload.options.samples /= thinner;

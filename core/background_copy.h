@@ -23,6 +23,10 @@ class BackgroundCopy {
   // nothing left, the copy has finished. Throws std::system_error with the
   // reason if it fails; it may be called again. Waits for device I/O alone.
   virtual uint64_t step(const StepLimit& limit) = 0;
+
+  // Nothing is said any more of why a step failed: it is about to be tried
+  // again. REQUIRES: no step is under way.
+  virtual void forget_failure() = 0;
 };
 
 }  // namespace snapfs

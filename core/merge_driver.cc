@@ -82,7 +82,7 @@ void MergeDriver::resume(const BackgroundCopy& copy) {
   if (merge == merges_.end()) return;
   merge->paused = false;
   // No step of it runs: nobody says anything else meanwhile.
-  if (merge->failed) merge->merger->forget_failure();
+  if (merge->failed) merge->copy->forget_failure();
   merge->failed = false;
   changed_.notify_all();
 }

@@ -63,8 +63,7 @@ class Merger : public BackgroundCopy {
 
   // Why the last step failed; empty: it did not.
   std::string failure() const EXCLUDES(mutex_);
-  // It is about to be tried again. REQUIRES: no step is under way.
-  void forget_failure() EXCLUDES(mutex_);
+  void forget_failure() override EXCLUDES(mutex_);
 
   // A request on chunks of one kind, the first of its range.
   struct Part {

@@ -75,6 +75,11 @@ std::string Reverter::failure() const {
   return failure_;
 }
 
+void Reverter::forget_failure() {
+  MutexLock lock(mutex_);
+  failure_.clear();
+}
+
 ByteRange Reverter::clipped(ByteRange range) const {
   return clip(range, std::min(marks_->note().length_sectors << kSectorShift,
                               family_.origin().size()));

@@ -63,6 +63,7 @@ class Reverter : public BackgroundCopy {
   bool is_finished() const { return is_finished_.load(); }
   // Why the last step failed; empty: it did not.
   std::string failure() const EXCLUDES(mutex_);
+  void forget_failure() override EXCLUDES(mutex_);
 
   // Shown in the origin's status: bytes a second, 0 for no limit; suspended or
   // not.

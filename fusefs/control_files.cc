@@ -151,12 +151,4 @@ int write_state(const MountedDevice& device, const std::string& word) {
   return write_word(file.get(), word);
 }
 
-std::string value_of(const std::string& text, const std::string& key) {
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with(key + ": ")) return line.substr(key.size() + 2);
-  }
-  return "";
-}
-
 }  // namespace snapfs

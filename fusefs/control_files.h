@@ -56,7 +56,4 @@ int write_word(int fd, const std::string& word);
 // The write returns when it has been done. 0 or an errno.
 int write_state(const MountedDevice& device, const std::string& word);
 
-// The value of a line "KEY: VALUE"; empty if there is none.
-std::string value_of(const std::string& text, const std::string& key);
-
 }  // namespace snapfs

@@ -88,7 +88,7 @@ int run_random(uint64_t count) {
 }
 
 int soak(uint64_t seconds) {
-  uint64_t seed = random_seed();
+  uint64_t seed = next_seed();
   const Clock::time_point begin = Clock::now();
   Clock::time_point told = begin;
   Tally tally;

@@ -186,7 +186,7 @@ class Stress {
 };
 
 TEST(RevertStressTest, everybody_goes_on_while_reverts_run) {
-  const uint64_t seed = random_seed();
+  const uint64_t seed = next_seed();
   std::cout << "SNAPFS_SEED=" << seed << std::endl;
   Stress(seed).run();
 }

@@ -27,8 +27,8 @@ class DurableWrites {
   void flush_for_engine(BlockDevice& device) EXCLUDES(flush_mutex_, mutex_);
 
   // The same for a step of a merge or a revert that has copied something since
-  // failures() was `before`. Throws, too, if any flush has failed since, forgiven
-  // or not: then the copies have to be made again.
+  // failures() was `before`. Throws, too, if any flush has failed since,
+  // forgiven or not: then the copies have to be made again.
   void flush_copies(BlockDevice& device, uint64_t before)
       EXCLUDES(flush_mutex_, mutex_);
   uint64_t failures() const { return failures_.load(); }

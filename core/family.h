@@ -16,8 +16,8 @@
 
 #include "core/admission.h"
 #include "core/block_device.h"
-#include "core/mutex.h"
 #include "core/durable_writes.h"
+#include "core/mutex.h"
 #include "core/payload.h"
 #include "core/read_tracker.h"
 #include "core/written_ranges.h"

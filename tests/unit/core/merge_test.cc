@@ -730,7 +730,9 @@ TEST_F(MergeTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   origin_.counting->wait_until_held(kWrite, 1);
   origin_.faulty->inject({.ops = kFlush});
 
+  // It was told, and somebody said that the device is to go on.
   EXPECT_NE(refusal([&] { target("base")->flush(); }), "");
+  set_->resume("base");
   origin_.counting->release();
   step.join();
   threads_.clear();

@@ -18,6 +18,7 @@ std::vector<Workload> workloads() {
   add_handovers(all);
   add_merges(all);
   add_threads(all);
+  add_reverts(all);
   uint64_t number = 0;
   for (Workload& workload : all) {
     workload.spec.first_generation = 1 + kGenerations * number++;

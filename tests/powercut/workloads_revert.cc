@@ -129,6 +129,24 @@ void revert_across_areas(World& world) {
   world.write("s", 45, 4);
 }
 
+// So many exceptions that their marks need two chunks, which have the log's
+// next area between them.
+void revert_with_much_marked(World& world) {
+  world.open();
+  world.take("s", {.cow = 1, .chunk_sectors = 1});
+  world.write("base", 0, 3999);
+  world.flush("base");
+  world.cuts_begin_here();
+  world.revert("s");
+  world.write("base", 3990, 2);
+  world.flush("base");
+  world.revert_step({8 * kSectorBytes, 1});
+  world.write("s", 3985, 12);
+  world.write("base", 4005, 2);
+  world.flush("s");
+  world.revert_to_the_end();
+}
+
 // A step of the revert, and at one of its transfers a request: a write to what
 // the step is at or to what comes later, or a read that lasts.
 bool meeting_a_revert(World& world, uint64_t variant) {
@@ -176,6 +194,15 @@ void add_reverts(std::vector<Workload>& all) {
   all.push_back({"revert_at_once", {12, {{50}}, 1}, once(revert_at_once), {}});
   all.push_back(
       {"revert_across_areas", {50, {{120}}, 1}, once(revert_across_areas), {}});
+  SweepOptions heavy;
+  heavy.exhaustive = 1;
+  heavy.samples = 2;
+  heavy.second_life_in = 40;
+  heavy.places_in = 30;
+  all.push_back({"revert_with_much_marked",
+                 {4020, {{4300}}, 1},
+                 once(revert_with_much_marked),
+                 heavy});
   SweepOptions sparse;
   sparse.exhaustive = 8;
   sparse.samples = 4;

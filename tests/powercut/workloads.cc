@@ -7,7 +7,7 @@ namespace snapfs::test {
 namespace {
 
 // Of one workload; a generation is a number of 16 bits.
-constexpr uint64_t kGenerations = 2000;
+constexpr uint64_t kGenerations = 1000;
 
 }  // namespace
 

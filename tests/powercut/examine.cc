@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
 #include <utility>
 
 #include "core/chunk.h"
@@ -36,18 +37,38 @@ class Examination {
   // ---- Without the core
 
   void read_by_format() {
-    if (found_.merging == 0) {
-      settle("base", found_.base, nullptr, 0);
+    if (found_.revert.state != Expected::Revert::State::none) {
+      read_reverting();
+    } else if (found_.merging == 0) {
+      settle("base", found_.base);
     } else {
       const StoreImage store =
           read_store(disks_[found_.merging], origin_size());
       if (store.kind != StoreImage::Kind::valid) {
         throw Broken("the store that is merged: " + in_words(store));
       }
-      settle("base", found_.base, &store, found_.merging);
+      settle("base", found_.base, &store, &store.exceptions, found_.merging);
       statuses_["base"] = store.status(disks_[found_.merging].size());
     }
     for (auto& [name, snap] : found_.snaps) read_by_format(name, snap);
+  }
+
+  // With the note, what has not been copied back lies on the COW; without it,
+  // nothing has been done or everything.
+  void read_reverting() {
+    using State = Expected::Revert::State;
+    Expected::Snap& snap = found_.snaps.at(found_.revert.to);
+    const StoreImage store = read_store(disks_[snap.device], origin_size());
+    if (store.has_note && found_.revert.state == State::begins) {
+      read_by_format(found_.revert.to, snap);
+      found_.base = snap.view;
+    }
+    settle("base", found_.base, &store, &store.undone, snap.device);
+    if (store.has_note) {
+      found_.revert.state = State::under_way;
+    } else {
+      found_.revert = {};
+    }
   }
 
   void read_by_format(const std::string& name, Expected::Snap& snap) {
@@ -67,7 +88,10 @@ class Examination {
     }
     snap.may_be_invalid = snap.must_be_invalid = is_invalid;
     if (is_invalid) return;
-    settle(name, snap.view, &store, snap.device);
+    if (store.has_note && found_.revert.to != name) {
+      throw Broken(name + " has the note of a revert that is over");
+    }
+    settle(name, snap.view, &store, &store.exceptions, snap.device);
     has_stale_records_ = has_stale_records_ || store.has_stale_records;
     if (store.kind == StoreImage::Kind::valid) {
       statuses_[name] = store.status(disks_[snap.device].size());
@@ -91,14 +115,16 @@ class Examination {
   uint64_t origin_size() const { return disks_[0].size(); }
 
   // What the view shows is what it is from now on.
-  void settle(const std::string& name, View& view, const StoreImage* store,
-              uint32_t device) {
+  void settle(const std::string& name, View& view,
+              const StoreImage* store = nullptr,
+              const std::map<uint64_t, uint64_t>* on_cow = nullptr,
+              uint32_t device = 0) {
     for (uint64_t sector = 0; sector < view.size(); ++sector) {
       const std::byte* data = &disks_[0][sector * kSectorBytes];
       if (store != nullptr && store->chunk_sectors != 0) {
         const uint64_t chunk = store->chunk_sectors;
-        auto exception = store->exceptions.find(sector / chunk);
-        if (exception != store->exceptions.end()) {
+        auto exception = on_cow->find(sector / chunk);
+        if (exception != on_cow->end()) {
           data = &disks_[device][(exception->second * chunk + sector % chunk) *
                                  kSectorBytes];
         }
@@ -138,25 +164,31 @@ class Examination {
     }
     if (second != SecondLife::always) {
       merge_in_steps(world);
+      revert_in_steps(world);
       return;
     }
     ++tally_.second_lives;
     if (has_stale_records_) write_much(world);
     for (uint64_t left = 2 + pick(random_, 5); left != 0; --left) go_on(world);
     merge_in_steps(world);
+    revert_in_steps(world);
     world.close();
     cut_again(world);
   }
 
+  BackgroundCopy::StepLimit some_step(int left) {
+    BackgroundCopy::StepLimit limit;
+    if (left > 0) {
+      limit.bytes = (1 + pick(random_, 12)) * kSectorBytes;
+      limit.runs = 1 + pick(random_, 4);
+    }
+    return limit;
+  }
+
   void merge_in_steps(World& world) {
     for (int left = 6; world.is_merging(); --left) {
-      Merger::StepLimit limit;
-      if (left > 0) {
-        limit.bytes = (1 + pick(random_, 12)) * kSectorBytes;
-        limit.runs = 1 + pick(random_, 4);
-      }
       try {
-        world.merge_step(limit);
+        world.merge_step(some_step(left));
       } catch (const std::system_error&) {
         // Another snapshot has no room for what the merge overwrites, and its
         // table says that this must not be.
@@ -169,6 +201,25 @@ class Examination {
         read_store(world.disks()[found_.merging], origin_size());
     if (store.kind != StoreImage::Kind::valid || store.records != 0) {
       throw Broken("the merge has left records");
+    }
+  }
+
+  void revert_in_steps(World& world) {
+    const std::string name = world.expected().revert.to;
+    if (name.empty()) return;
+    for (int left = 6; world.is_reverting(); --left) {
+      try {
+        world.revert_step(some_step(left));
+      } catch (const std::system_error&) {
+        if (is_roomy_) throw;  // as above
+        return;
+      }
+    }
+    // check() has read the origin alone since the last step.
+    const StoreImage store =
+        read_store(world.disks()[found_.snaps.at(name).device], origin_size());
+    if (store.kind != StoreImage::Kind::valid || store.has_note) {
+      throw Broken("the revert has left its note");
     }
   }
 
@@ -199,6 +250,8 @@ class Examination {
       case 1:
         if (world.is_merging() && is_roomy_) {
           world.merge_step({8 * kSectorBytes, 2});
+        } else if (world.is_reverting()) {
+          world.revert_step({2 * kSectorBytes, 2});
         }
         return;
       default:

@@ -83,6 +83,11 @@ struct Expected {
   // Number of the COW that is merged into the origin; 0: none.
   uint32_t merging = 0;
   std::map<std::string, Snap> snaps;
+  struct Revert {
+    enum class State { none, begins, under_way };
+    State state = State::none;
+    std::string to;  // name of the snapshot
+  } revert;
   // What was not written yet.
   uint64_t next_generation = 1;
 

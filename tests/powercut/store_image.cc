@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
+#include <vector>
 
 namespace snapfs::test {
 namespace {
@@ -22,6 +24,50 @@ uint64_t number_at(std::span<const std::byte> bytes, uint64_t at,
 StoreImage broken(StoreImage image, const std::string& fault) {
   image.kind = StoreImage::Kind::broken;
   image.fault = fault;
+  return image;
+}
+
+// The note, and the marks; what is left of the exceptions if it is well.
+StoreImage with_note(StoreImage image, std::span<const std::byte> cow) {
+  constexpr uint64_t kNote = 16;
+  constexpr uint64_t kChecksum = 56;
+  if (number_at(cow, kNote, 8) != 0x5472657652706e53) return image;
+  uint64_t sum = 0xcbf29ce484222325;
+  for (uint64_t at = kNote; at < kChecksum; ++at) {
+    sum = (sum ^ number_at(cow, at, 1)) * 0x100000001b3;
+  }
+  if (number_at(cow, 24, 8) != 1 || number_at(cow, kChecksum, 8) != sum) {
+    return broken(image, "the note of a revert");
+  }
+  image.has_note = true;
+  const uint64_t first = number_at(cow, 32, 8);
+  const uint64_t length = number_at(cow, 40, 8);
+  const uint64_t chunk = image.chunk_sectors * kSector;
+  const uint64_t in_area = chunk / kRecord;
+  // The bits, put together.
+  std::vector<std::byte> bits;
+  std::set<uint64_t> mark_chunks;
+  uint64_t next = first;
+  for (; bits.size() * 8 < first; ++next) {
+    if (next % (in_area + 1) == 1) continue;
+    if ((next + 1) * chunk > cow.size()) return broken(image, "no marks");
+    mark_chunks.insert(next);
+    const auto some = cow.subspan(next * chunk, chunk);
+    bits.insert(bits.end(), some.begin(), some.end());
+  }
+  for (const auto& [old_chunk, new_chunk] : image.exceptions) {
+    if (mark_chunks.contains(new_chunk)) {
+      return broken(image, "data where the marks are");
+    }
+    if (new_chunk >= first || old_chunk * image.chunk_sectors >= length) {
+      continue;
+    }
+    const auto byte = std::to_integer<unsigned>(bits[new_chunk / 8]);
+    if ((byte >> new_chunk % 8 & 1) == 0) {
+      image.undone.emplace(old_chunk, new_chunk);
+    }
+  }
+  image.next_free = std::max(image.next_free, next);
   return image;
 }
 
@@ -79,6 +125,7 @@ StoreImage read_store(std::span<const std::byte> cow, uint64_t origin_bytes) {
     }
     image.next_free = std::max(image.next_free, new_chunk + 1);
   }
+  image = with_note(std::move(image), cow);
   if (image.next_free % (in_area + 1) == 1) ++image.next_free;
   return image;
 }

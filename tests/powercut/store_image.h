@@ -23,6 +23,11 @@ struct StoreImage {
   bool has_stale_records = false;           // behind the end, in its area
   std::map<uint64_t, uint64_t> exceptions;  // old chunk -> new chunk
 
+  // There is the note of a revert. What the origin shows in these of the
+  // exceptions lies on the COW.
+  bool has_note = false;
+  std::map<uint64_t, uint64_t> undone;
+
   // "ALLOCATED/TOTAL METADATA", as the kernel shows a store that it has just
   // loaded.
   std::string status(uint64_t device_bytes) const;

@@ -2,7 +2,7 @@
 //
 // Cuts the power at every place of a world's journal, in all ways or in some of
 // them, and examines what is left: read by the format alone, then loaded by the
-// core, merged to the end, gone on with and cut a second time.
+// core, merged or reverted to the end, gone on with and cut a second time.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,7 @@ namespace snapfs::test {
 namespace {
 
 // Of one workload; a generation is a number of 16 bits.
-constexpr uint64_t kGenerations = 2000;
+constexpr uint64_t kGenerations = 1000;
 
 }  // namespace
 
@@ -18,6 +18,7 @@ std::vector<Workload> workloads() {
   add_handovers(all);
   add_merges(all);
   add_threads(all);
+  add_reverts(all);
   uint64_t number = 0;
   for (Workload& workload : all) {
     workload.spec.first_generation = 1 + kGenerations * number++;

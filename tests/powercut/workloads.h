@@ -36,6 +36,7 @@ void add_writes(std::vector<Workload>& workloads);
 void add_full_stores(std::vector<Workload>& workloads);
 void add_handovers(std::vector<Workload>& workloads);
 void add_merges(std::vector<Workload>& workloads);
+void add_reverts(std::vector<Workload>& workloads);
 void add_threads(std::vector<Workload>& workloads);
 
 // All of them; no two write the same stamps.

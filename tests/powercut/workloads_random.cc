@@ -28,7 +28,7 @@ class RandomUser {
     if (kind < 12) {
       take();
     } else if (kind < 16) {
-      begin_merge();
+      pick(random_, 3) == 0 ? begin_revert() : begin_merge();
     } else if (kind < 20) {
       hand_over();
     } else if (kind < 24) {
@@ -38,6 +38,8 @@ class RandomUser {
       if (world_.is_merging()) {
         world_.merge_step(
             {(1 + pick(random_, 12)) * kSectorBytes, 1 + pick(random_, 4)});
+      } else if (world_.is_reverting()) {
+        revert_step();
       }
     } else if (kind < 46) {
       flush();
@@ -63,7 +65,9 @@ class RandomUser {
   }
 
   void take() {
-    if (next_cow_ > kCows || world_.is_merging()) return;
+    if (next_cow_ > kCows || world_.is_merging() || world_.is_reverting()) {
+      return;
+    }
     SnapSpec spec;
     spec.cow = next_cow_++;
     spec.chunk_sectors = uint64_t{1} << pick(random_, 4);
@@ -80,12 +84,26 @@ class RandomUser {
 
   void begin_merge() {
     const std::string name = any_snap();
-    if (!name.empty() && !world_.is_merging()) world_.merge(name);
+    if (name.empty() || world_.is_merging() || world_.is_reverting()) return;
+    world_.merge(name);
+  }
+
+  void begin_revert() {
+    const std::string name = any_snap();
+    if (name.empty() || world_.is_merging() || world_.is_reverting()) return;
+    if (world_.has_room(0, sectors_ + 1)) world_.revert(name);
+  }
+
+  // Other snapshots may need room for what it overwrites.
+  void revert_step() {
+    if (!world_.has_room(0, sectors_)) return;
+    world_.revert_step(
+        {(1 + pick(random_, 12)) * kSectorBytes, 1 + pick(random_, 4)});
   }
 
   void hand_over() {
     const std::string name = any_snap();
-    if (name.empty()) return;
+    if (name.empty() || world_.is_reverting()) return;
     const std::string to = pick(random_, 2) == 0 ? name : name + "x";
     world_.hand_over(
         name, to,
@@ -100,7 +118,9 @@ class RandomUser {
         std::min(sectors_ - first, uint64_t{1} << pick(random_, 7));
     const uint64_t count = 1 + pick(random_, longest);
     const std::string name = any_view();
-    if (!has_room_for_base() || !world_.has_room(first, count)) {
+    // A write during a revert has what follows copied back with it.
+    if (!has_room_for_base() || !world_.has_room(first, count) ||
+        (world_.is_reverting() && !world_.has_room(0, sectors_))) {
       for (const auto& [each, snap] : Expected(world_.expected()).snaps) {
         if (!snap.may_be_invalid) world_.expect_full(each);
       }

@@ -316,6 +316,37 @@ void World::merge_to_the_end() {
   while (is_merging()) merge_step({});
 }
 
+// ---- Reverting
+
+void World::revert(const std::string& name) {
+  using State = Expected::Revert::State;
+  const uint64_t id = next_id_++;
+  note("revert to " + name, [=](Expected& expected) {
+    expected.view(name).begin_flush(id);
+    expected.revert = {State::begins, name};
+  });
+  const bool was_watching = std::exchange(is_watching_, false);
+  set_->revert(name, {});
+  is_watching_ = was_watching;
+  note("answer: revert to " + name, [=](Expected& expected) {
+    expected.view(name).end_flush(id);
+    expected.base = expected.view(name);
+    expected.revert.state = State::under_way;
+  });
+  finish_request();
+}
+
+void World::revert_step(const BackgroundCopy::StepLimit& limit) {
+  if (set_->merge_step("base", limit) != 0) return finish_request();
+  note("the revert has ended",
+       [](Expected& expected) { expected.revert = {}; });
+  finish_request();
+}
+
+void World::revert_to_the_end() {
+  while (is_reverting()) revert_step({});
+}
+
 // ---- Several threads
 
 void World::in_parallel(const std::vector<Request>& requests) {

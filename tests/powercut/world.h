@@ -95,6 +95,15 @@ class World : private DeviceObserver {
   void merge_to_the_end();
   bool is_merging() const { return live_.merging != 0; }
 
+  // From its answer on, both names show what the snapshot showed.
+  void revert(const std::string& name);
+  // One step; the last one ends the revert.
+  void revert_step(const BackgroundCopy::StepLimit& limit);
+  void revert_to_the_end();
+  bool is_reverting() const {
+    return live_.revert.state != Expected::Revert::State::none;
+  }
+
   // Reads and writes of several threads, for what begins at once.
   using Request = std::function<void()>;
   void in_parallel(const std::vector<Request>& requests);

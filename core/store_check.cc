@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/exception_table.h"
+#include "core/revert_note.h"
 
 namespace snapfs {
 namespace {
@@ -223,6 +224,8 @@ std::string name_of(Finding::Kind kind) {
       return "marked-invalid";
     case Kind::header_rest:
       return "header-rest";
+    case Kind::revert_note:
+      return "revert-note";
     case Kind::old_beyond:
       return "old-beyond";
     case Kind::new_beyond:
@@ -309,7 +312,11 @@ HeaderCheck check_header(const HeaderSector& sector,
     if (header.valid == 0) {
       tell(Kind::marked_invalid, 4, "the snapshot is marked invalid");
     }
-    if (sector.has_more()) {
+    if (unpack_revert_note(sector.bytes)) {
+      tell(Kind::revert_note, kRevertNoteOffset,
+           "the origin is being reverted to this snapshot; a mount of both "
+           "goes on with that");
+    } else if (sector.has_more()) {
       tell(Kind::header_rest, kHeaderBytes,
            "something lies behind the header, which nobody reads");
     }

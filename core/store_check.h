@@ -28,6 +28,7 @@ struct Finding {
     bad_valid,       // neither 0 nor 1
     marked_invalid,  // the snapshot has lost its content
     header_rest,     // something behind the header, in its sector
+    revert_note,     // the origin is being reverted to the snapshot
     old_beyond,      // an old chunk outside the origin, or any origin
     new_beyond,      // a new chunk outside the device
     new_metadata,    // a new chunk on a metadata area
@@ -44,7 +45,8 @@ struct Finding {
 
   // Not all that is worth telling keeps a store from being used.
   bool is_error() const {
-    return kind != Kind::header_rest && kind != Kind::behind_end;
+    return kind != Kind::header_rest && kind != Kind::revert_note &&
+           kind != Kind::behind_end;
   }
 };
 

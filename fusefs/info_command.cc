@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "core/revert_note.h"
 #include "fusefs/argument_parser.h"
 #include "fusefs/store_command.h"
 #include "fusefs/store_device.h"
@@ -65,6 +66,7 @@ int info(const std::string& path) {
   print("device_bytes", cow.device->size());
   print("version", header.version);
   print("valid", header.valid != 0 ? "yes" : "no");
+  if (unpack_revert_note(check.sector->bytes)) print("revert", "under way");
   if (check.bounds) print_records(check);
   print("errors", check.errors);
   return kStoreClean;

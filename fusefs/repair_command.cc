@@ -14,6 +14,7 @@
 #include <stdexcept>
 
 #include "core/error.h"
+#include "core/revert_note.h"
 #include "core/store_repair.h"
 #include "fusefs/argument_parser.h"
 #include "fusefs/interruption.h"
@@ -144,6 +145,10 @@ int report(const StoreCheck& check, const Wish& wish, RepairResult result) {
                                                      : kStoreRepaired;
 }
 
+bool is_reverting(const StoreCheck& check) {
+  return unpack_revert_note(check.sector->bytes).has_value();
+}
+
 bool is_hopeless_only(const StoreCheck& check, const Wish& wish) {
   return check.errors == 1 && check.header.is_intact &&
          !check.header.is_valid && !wish.set_valid;
@@ -156,6 +161,11 @@ int repair_here(StoreDevices& devices, const Wish& wish,
       check_store(*cow.device, options, print_findings(wish.cow, progress));
   progress.clear();
   require_layout(check, wish.cow);
+  if (is_reverting(check))
+    throw std::runtime_error(
+        wish.cow +
+        ": its origin is being reverted to it; mount both until that has "
+        "ended, or make a new store with --output");
   if (check.records.end.kind == LogEnd::Kind::unreadable)
     throw std::runtime_error(
         wish.cow +
@@ -187,6 +197,8 @@ int repair_elsewhere(StoreDevices& devices, const Wish& wish,
   const StoreCheck check = check_store(*cow.device, options, print);
   progress.clear();
   require_layout(check, wish.cow);
+  if (is_reverting(check))
+    say("The new store does not go on with the revert of its origin.");
   end_if_interrupted();
   const uint64_t bytes = std::max(cow.device->size(), repaired_bytes(check));
   const OpenedDevice output =

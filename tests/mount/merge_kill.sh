@@ -12,6 +12,7 @@
 count=${1:?COUNT}
 mode=${2:?kill or power}
 seed=${3:-${SNAPFS_SEED:-1}}
+[ "$seed" != random ] || seed=$((SRANDOM % 32768))
 RANDOM=$seed
 echo "seed $seed"
 

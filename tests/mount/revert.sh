@@ -99,6 +99,10 @@ mkdir bad.d
 { cat tables.d/base.yaml && echo "read_only: true"; } >bad.d/base.yaml
 cp tables.d/snap.yaml bad.d
 refuse_mount bad.d "a revert to snap is under way" "and writable"
+contains "$("$SNAPFS" info snap.cow)" "revert: under way" "the store"
+contains "$("$SNAPFS" check snap.cow)" "byte 16: revert-note: " "the check"
+must_fail "$SNAPFS" repair snap.cow --in-place --backup backup
+contains "$text" "its origin is being reverted to it" "a repair in place"
 
 mount_snapfs tables.d mnt
 eq "$(sha mnt/base)" "$expected_base" "the origin after the kill"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "core/store_check.h"
+#include "core/revert_note.h"
 
 #include <gtest/gtest.h>
 
@@ -124,6 +125,19 @@ TEST(StoreCheck, something_behind_the_header_is_no_error) {
   const Outcome outcome = check(store.device());
 
   EXPECT_EQ(outcome.findings, Words{"header-rest 16"});
+  EXPECT_EQ(outcome.check.errors, 0u);
+}
+
+TEST(StoreCheck, a_revert_that_has_not_ended_is_no_error) {
+  PlainStore store(8, 20);
+  std::vector<std::byte> sector(kSectorBytes);
+  store.device().read(0, sector);
+  pack_revert_note({9, 160, 3}, sector);
+  store.device().write(0, sector);
+
+  const Outcome outcome = check(store.device());
+
+  EXPECT_EQ(outcome.findings, Words{"revert-note 16"});
   EXPECT_EQ(outcome.check.errors, 0u);
 }
 

@@ -310,12 +310,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[-1]}")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-test.XXXXXX")
 work=$(realpath "$work")
 # Programs that are built with sanitizers leave their reports here, also those that
-# run in the background, whoever they run as.
+# run in the background, whoever they run as. A mapping of a file that is gone ends
+# in SIGBUS, as it does without them.
 reports=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-reports.XXXXXX")
 chmod 1777 "$reports"
 for sanitizer in ASAN LSAN TSAN UBSAN; do
   options=${sanitizer}_OPTIONS
-  export "$options=${!options:+${!options}:}log_path=$reports/$sanitizer"
+  export "$options=${!options:+${!options}:}handle_sigbus=0:log_path=$reports/$sanitizer"
 done
 trap at_end EXIT
 trap 'trace $?' ERR

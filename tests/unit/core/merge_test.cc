@@ -2,6 +2,7 @@
 //
 // A merge, step by step: what each view shows, what goes to which device in
 // which order, who waits for whom, and what happens when something fails.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -9,7 +10,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/device_set.h"
@@ -25,9 +25,12 @@
 #include "tests/support/pattern.h"
 #include "tests/support/recording_device.h"
 #include "tests/support/tables.h"
+#include "tests/support/test_threads.h"
 
 namespace snapfs::test {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr uint64_t kOriginSectors = 2048;
 constexpr uint64_t kCowSectors = 2 * kOriginSectors;
@@ -79,7 +82,6 @@ class MergeTest : public testing::Test {
 
   ~MergeTest() override {
     for (Layers* each : {&origin_, &s_, &t_}) each->counting->release();
-    for (std::thread& thread : threads_) thread.join();
   }
 
   static Table snapshot(const std::string& name, uint64_t chunk = 8) {
@@ -162,8 +164,8 @@ class MergeTest : public testing::Test {
     return words;
   }
 
-  std::thread& in_a_thread(std::function<void()> function) {
-    return threads_.emplace_back(std::move(function));
+  const std::atomic<bool>& in_a_thread(std::function<void()> function) {
+    return threads_.start(std::move(function));
   }
 
   std::shared_ptr<Recording> recording_ = std::make_shared<Recording>();
@@ -173,7 +175,7 @@ class MergeTest : public testing::Test {
   Layers s_{"s-cow", kCowSectors, recording_};
   Layers t_{"t-cow", kCowSectors, recording_};
   std::unique_ptr<DeviceSet> set_;
-  std::vector<std::thread> threads_;
+  TestThreads threads_;  // last: joined while everything above exists
 };
 
 // --- What is shown -----------------------------------------------------------
@@ -402,13 +404,9 @@ TEST_F(MergeTest, a_step_waits_for_writes_to_its_chunks_that_are_inside) {
   diverge();
   merge();
   s_.counting->hold(kWrite);
-  in_a_thread([&] { write("base", 160, 8, kLate); });
+  in_a_thread([this] { write("base", 160, 8, kLate); });
   s_.counting->wait_until_held(kWrite, 1);
-  std::atomic<bool> is_done{false};
-  in_a_thread([&] {
-    merger().step();
-    is_done = true;
-  });
+  const std::atomic<bool>& is_done = in_a_thread([this] { merger().step(); });
   EXPECT_EQ(origin_.counting->counts().writes, 0u);
 
   s_.counting->release();
@@ -422,13 +420,10 @@ TEST_F(MergeTest, a_write_to_the_run_being_merged_waits_for_that_run_alone) {
   diverge();
   merge();
   origin_.counting->hold(kFlush);
-  in_a_thread([&] { merger().step({4096, 1}); });  // chunk 20
+  in_a_thread([this] { merger().step({4096, 1}); });  // chunk 20
   origin_.counting->wait_until_held(kFlush, 1);
-  std::atomic<bool> is_written{false};
-  in_a_thread([&] {
-    write("base", 160, 8, kLate);
-    is_written = true;
-  });
+  const std::atomic<bool>& is_written =
+      in_a_thread([this] { write("base", 160, 8, kLate); });
 
   // Others go on: an exception that is not in this run, and what is none.
   write("base", 64, 8, kLate);
@@ -446,7 +441,7 @@ TEST_F(MergeTest, reads_of_the_run_being_merged_wait_for_nothing) {
   diverge();
   merge();
   origin_.counting->hold(kWrite);
-  in_a_thread([&] { merger().step(); });
+  in_a_thread([this] { merger().step(); });
   origin_.counting->wait_until_held(kWrite, 1);
 
   expect_snapshot_content("base");
@@ -457,23 +452,15 @@ TEST_F(MergeTest, an_old_read_of_another_snapshot_is_waited_for) {
   set_->load({snapshot("t")});
   merge();
   origin_.counting->hold(kRead);
-  std::string found = "nothing";
-  in_a_thread([&] { found = differs("t", 160, 8, kNew); });
+  in_a_thread([this] { EXPECT_EQ(differs("t", 160, 8, kNew), ""); });
   origin_.counting->wait_until_held(kRead, 1);
-  std::atomic<bool> is_done{false};
-  in_a_thread([&] {
-    merger().step({4096, 1});
-    is_done = true;
-  });
+  in_a_thread([this] { merger().step({4096, 1}); });
   // The copy for `t` reads the origin as well; the old read stays.
   origin_.counting->wait_until_held(kRead, 2);
   EXPECT_EQ(origin_.counting->counts().writes, 0u);
 
   origin_.counting->release();
-  eventually([&] { return is_done.load(); });
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
-  EXPECT_EQ(found, "");
+  threads_.join();
 }
 
 TEST_F(MergeTest, a_discard_is_refused_not_ignored) {
@@ -724,9 +711,10 @@ TEST_F(MergeTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   diverge();
   merge();
   origin_.counting->hold(kWrite);
-  std::string failure;
-  std::thread& step = in_a_thread(
-      [&] { failure = refusal([&] { set_->merge_step("base"); }); });
+  in_a_thread([this] {
+    EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
+                HasSubstr("another flush of the origin has failed meanwhile"));
+  });
   origin_.counting->wait_until_held(kWrite, 1);
   origin_.faulty->inject({.ops = kFlush});
 
@@ -734,12 +722,8 @@ TEST_F(MergeTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   EXPECT_NE(refusal([&] { target("base")->flush(); }), "");
   set_->resume("base");
   origin_.counting->release();
-  step.join();
-  threads_.clear();
+  threads_.join();
 
-  EXPECT_NE(failure.find("another flush of the origin has failed meanwhile"),
-            std::string::npos)
-      << failure;
   expect_snapshot_content("base");
   recording_->clear();
   set_->merge_step("base");

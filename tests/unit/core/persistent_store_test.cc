@@ -20,6 +20,7 @@
 #include "tests/support/pattern.h"
 #include "tests/support/recording_device.h"
 #include "tests/support/seed.h"
+#include "tests/support/test_threads.h"
 
 namespace snapfs::test {
 namespace {
@@ -580,17 +581,11 @@ class CommitGroup : public testing::Test {
  protected:
   ~CommitGroup() override {
     counting_->release();
-    for (std::thread& thread : threads_) thread.join();
+    store_->invalidate();  // nobody waits for reservations any more
   }
 
-  void commit_in_a_thread(std::atomic<bool>& done) {
-    std::atomic<bool> has_begun{false};
-    threads_.emplace_back([this, &done, &has_begun] {
-      has_begun = true;
-      store_->commit();
-      done = true;
-    });
-    eventually([&] { return has_begun.load(); });
+  const std::atomic<bool>& commit_in_a_thread() {
+    return threads_.start([this] { store_->commit(); });
   }
 
   static void give_others_time() {
@@ -602,19 +597,18 @@ class CommitGroup : public testing::Test {
       std::make_shared<CountingDevice>(memory_);
   std::unique_ptr<PersistentStore> store_ =
       PersistentStore::create(counting_, ChunkSize(8));
-  std::vector<std::thread> threads_;
+  TestThreads threads_;  // last: joined while everything above exists
 };
 
 TEST_F(CommitGroup, followers_share_the_commit_after_the_one_under_way) {
-  std::atomic<bool> leader{false};
-  std::atomic<bool> followers[8] = {};
   add(*store_, 0);
   counting_->hold(kFlush);
-  commit_in_a_thread(leader);
+  const std::atomic<bool>& leader = commit_in_a_thread();
   counting_->wait_until_held(kFlush, 1);
+  std::vector<const std::atomic<bool>*> followers;
   for (uint64_t i = 0; i < 8; ++i) {
     add(*store_, 1 + i);
-    commit_in_a_thread(followers[i]);
+    followers.push_back(&commit_in_a_thread());
   }
   give_others_time();
   counting_->reset_counts();
@@ -622,9 +616,11 @@ TEST_F(CommitGroup, followers_share_the_commit_after_the_one_under_way) {
   counting_->release_held(kFlush);
   eventually([&] { return leader.load(); });
   counting_->wait_until_held(kFlush, 1);
-  for (auto& follower : followers) EXPECT_FALSE(follower);
+  for (const auto* follower : followers) EXPECT_FALSE(*follower);
   counting_->release(kFlush);
-  for (auto& follower : followers) eventually([&] { return follower.load(); });
+  for (const auto* follower : followers) {
+    eventually([&] { return follower->load(); });
+  }
 
   EXPECT_LE(counting_->counts().flushes, 2u);
   ExceptionTable table;
@@ -633,14 +629,12 @@ TEST_F(CommitGroup, followers_share_the_commit_after_the_one_under_way) {
 }
 
 TEST_F(CommitGroup, data_written_during_a_flush_is_not_taken_for_durable) {
-  std::atomic<bool> leader{false};
-  std::atomic<bool> follower{false};
   counting_->hold(kFlush);
-  commit_in_a_thread(leader);
+  const std::atomic<bool>& leader = commit_in_a_thread();
   counting_->wait_until_held(kFlush, 1);
 
   // Nothing is handed in, but what was written by now needs a flush of its own.
-  commit_in_a_thread(follower);
+  const std::atomic<bool>& follower = commit_in_a_thread();
   counting_->release_held(kFlush);
 
   eventually([&] { return leader.load(); });
@@ -651,12 +645,11 @@ TEST_F(CommitGroup, data_written_during_a_flush_is_not_taken_for_durable) {
 }
 
 TEST_F(CommitGroup, an_incomplete_reservation_holds_up_those_behind_it) {
-  std::atomic<bool> done{false};
   auto copying = store_->reserve(1);
   ASSERT_TRUE(copying.has_value());
   uint64_t behind = add(*store_, 7);
   counting_->reset_counts();
-  commit_in_a_thread(done);
+  const std::atomic<bool>& done = commit_in_a_thread();
   give_others_time();
   EXPECT_FALSE(done);
   EXPECT_EQ(counting_->counts().barriers(), 0u) << "it waits, it does not try";
@@ -683,11 +676,10 @@ TEST_F(CommitGroup, an_incomplete_reservation_behind_holds_nobody_up) {
 }
 
 TEST_F(CommitGroup, abandoning_lets_those_behind_go_on) {
-  std::atomic<bool> done{false};
   auto copying = store_->reserve(1);
   ASSERT_TRUE(copying.has_value());
   add(*store_, 7);
-  commit_in_a_thread(done);
+  const std::atomic<bool>& done = commit_in_a_thread();
   give_others_time();
   EXPECT_FALSE(done);
 
@@ -697,11 +689,10 @@ TEST_F(CommitGroup, abandoning_lets_those_behind_go_on) {
 }
 
 TEST_F(CommitGroup, invalidating_lets_those_who_wait_go) {
-  std::atomic<bool> done{false};
   auto copying = store_->reserve(1);
   ASSERT_TRUE(copying.has_value());
   add(*store_, 7);
-  commit_in_a_thread(done);
+  const std::atomic<bool>& done = commit_in_a_thread();
   give_others_time();
 
   store_->invalidate();
@@ -711,10 +702,9 @@ TEST_F(CommitGroup, invalidating_lets_those_who_wait_go) {
 }
 
 TEST_F(CommitGroup, readers_of_the_watermark_wait_for_no_commit) {
-  std::atomic<bool> done{false};
   uint64_t chunk = add(*store_, 7);
   counting_->hold(kWriteDurable);
-  commit_in_a_thread(done);
+  commit_in_a_thread();
   counting_->wait_until_held(kWriteDurable, 1);
 
   EXPECT_FALSE(store_->is_durable(chunk));

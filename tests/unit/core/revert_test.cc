@@ -3,6 +3,7 @@
 // A revert, step by step: what each view shows, what goes to which device in
 // which order, who waits for whom, what is refused, and what happens when
 // something fails or the power does.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,7 +12,6 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/device_set.h"
@@ -25,9 +25,12 @@
 #include "tests/support/pattern.h"
 #include "tests/support/recording_device.h"
 #include "tests/support/tables.h"
+#include "tests/support/test_threads.h"
 
 namespace snapfs::test {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr uint64_t kOriginSectors = 2048;
 constexpr uint64_t kCowSectors = 2 * kOriginSectors;
@@ -81,7 +84,6 @@ class RevertTest : public testing::Test {
 
   ~RevertTest() override {
     for (Layers* each : {&origin_, &s_, &t_}) each->counting->release();
-    for (std::thread& thread : threads_) thread.join();
   }
 
   static Table snapshot(const std::string& name, uint64_t chunk = 8) {
@@ -159,8 +161,8 @@ class RevertTest : public testing::Test {
     return words;
   }
 
-  std::thread& in_a_thread(std::function<void()> function) {
-    return threads_.emplace_back(std::move(function));
+  const std::atomic<bool>& in_a_thread(std::function<void()> function) {
+    return threads_.start(std::move(function));
   }
 
   std::shared_ptr<Recording> recording_ = std::make_shared<Recording>();
@@ -170,7 +172,7 @@ class RevertTest : public testing::Test {
   Layers s_{"s-cow", kCowSectors, recording_};
   Layers t_{"t-cow", kCowSectors, recording_};
   std::unique_ptr<DeviceSet> set_;
-  std::vector<std::thread> threads_;
+  TestThreads threads_;  // last: joined while everything above exists
 };
 
 // --- What is shown -----------------------------------------------------------
@@ -352,26 +354,17 @@ TEST_F(RevertTest, a_read_on_the_cow_holds_up_what_would_change_that) {
   diverge();
   revert();
   s_.counting->hold(kRead);
-  std::string found = "not read";
-  std::atomic<bool> has_read{false};
-  in_a_thread([&] {
-    found = differs("base", 160, 8, kOld);
-    has_read = true;
-  });
+  in_a_thread([this] { EXPECT_EQ(differs("base", 160, 8, kOld), ""); });
   s_.counting->wait_until_held(kRead, 1);
-  std::atomic<bool> has_written{false};
-  in_a_thread([&] {
-    write("s", 160, 8, kLate);
-    has_written = true;
-  });
+  const std::atomic<bool>& has_written =
+      in_a_thread([this] { write("s", 160, 8, kLate); });
   // The copy's own read comes next.
   s_.counting->wait_until_held(kRead, 2);
   EXPECT_FALSE(has_written);
 
   s_.counting->release();
-  eventually([&] { return has_read && has_written; });
+  threads_.join();
 
-  EXPECT_EQ(found, "");
   EXPECT_EQ(differs("base", 160, 8, kOld), "");
   EXPECT_EQ(differs("s", 160, 8, kLate), "");
 }
@@ -725,9 +718,10 @@ TEST_F(RevertTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   diverge();
   revert();
   origin_.counting->hold(kWrite);
-  std::string failure;
-  std::thread& step = in_a_thread(
-      [&] { failure = refusal([&] { set_->merge_step("base"); }); });
+  in_a_thread([this] {
+    EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
+                HasSubstr("another flush of the origin has failed meanwhile"));
+  });
   origin_.counting->wait_until_held(kWrite, 1);
   origin_.faulty->inject({.ops = kFlush});
 
@@ -735,12 +729,8 @@ TEST_F(RevertTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   EXPECT_NE(refusal([&] { target("base")->flush(); }), "");
   set_->resume("base");
   origin_.counting->release();
-  step.join();
-  threads_.clear();
+  threads_.join();
 
-  EXPECT_NE(failure.find("another flush of the origin has failed meanwhile"),
-            std::string::npos)
-      << failure;
   expect_snapshot_content("base");
   recording_->clear();
   set_->merge_step("base");

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@
 #include "tests/support/pattern.h"
 #include "tests/support/recording_device.h"
 #include "tests/support/tables.h"
+#include "tests/support/test_threads.h"
 
 namespace snapfs::test {
 namespace {
@@ -88,7 +90,6 @@ class SnapshotTest : public testing::Test {
   ~SnapshotTest() override {
     origin_.counting->release();
     for (auto& [name, cow] : cows_) cow.counting->release();
-    for (std::thread& thread : threads_) thread.join();
   }
 
   void add(const std::string& name, const SnapshotOptions& options = {}) {
@@ -172,8 +173,8 @@ class SnapshotTest : public testing::Test {
     return words;
   }
 
-  std::thread& in_a_thread(std::function<void()> function) {
-    return threads_.emplace_back(std::move(function));
+  const std::atomic<bool>& in_a_thread(std::function<void()> function) {
+    return threads_.start(std::move(function));
   }
 
   std::shared_ptr<Recording> recording_ = std::make_shared<Recording>();
@@ -182,7 +183,7 @@ class SnapshotTest : public testing::Test {
   Layers origin_;
   std::map<std::string, Layers> cows_;
   DeviceSet set_{opener_, events_};
-  std::vector<std::thread> threads_;
+  TestThreads threads_;  // last: joined while everything above exists
 };
 
 // --- Views -------------------------------------------------------------------
@@ -512,14 +513,11 @@ TEST_F(SnapshotTest, the_invalid_header_is_durable_before_the_origin_changes) {
 TEST_F(SnapshotTest, an_origin_write_waits_for_an_invalid_header_under_way) {
   add("s", {.cow_sectors = 16});
   cow("s").counting->hold(kWriteDurable);
-  std::atomic<bool> done{false};
-  in_a_thread([&] { write_error("s", 0, 8, kOwn); });
+  in_a_thread([this] { write_error("s", 0, 8, kOwn); });
   cow("s").counting->wait_until_held(kWriteDurable, 1);
 
-  in_a_thread([&] {
-    write("base", 16, 8, kNew);
-    done = true;
-  });
+  const std::atomic<bool>& done =
+      in_a_thread([this] { write("base", 16, 8, kNew); });
   for (int i = 0; i < 1000; ++i) std::this_thread::yield();
   EXPECT_FALSE(done);
   EXPECT_EQ(origin_.counting->counts().writes, 0u);
@@ -534,24 +532,15 @@ TEST_F(SnapshotTest, an_origin_write_waits_for_an_invalid_header_under_way) {
 TEST_F(SnapshotTest, a_snapshot_read_in_flight_holds_the_overwrite) {
   add("s");
   origin_.counting->hold(kRead);
-  std::vector<std::byte> seen;
-  in_a_thread([&] { seen = read("s", sectors(16, 8)); });
+  in_a_thread([this] { EXPECT_EQ(differs("s", 16, 8, kOld), ""); });
   origin_.counting->wait_until_held(kRead, 1);
-  std::atomic<bool> written{false};
-  in_a_thread([&] {
-    write("base", 16, 8, kNew);
-    written = true;
-  });
+  in_a_thread([this] { write("base", 16, 8, kNew); });
   // The copy of the old data, which waits behind the reader.
   origin_.counting->wait_until_held(kRead, 2);
   EXPECT_EQ(origin_.counting->counts().writes, 0u);
 
   origin_.counting->release(kRead);
-
-  eventually([&] { return written.load(); });
-  threads_.front().join();
-  threads_.erase(threads_.begin());
-  EXPECT_EQ(stamp_difference(seen, 16, kOld), "");
+  threads_.join();
 }
 
 TEST_F(SnapshotTest, the_overwrite_waits_for_the_reader_alone) {
@@ -561,32 +550,25 @@ TEST_F(SnapshotTest, the_overwrite_waits_for_the_reader_alone) {
   // A read of an excepted and a fresh chunk; only the fresh one needs the
   // origin, whose chunk 0 needs no copy any more.
   origin_.counting->hold(kRead);
-  std::vector<std::byte> seen;
-  std::atomic<bool> read_done{false};
-  in_a_thread([&] {
-    seen = read("s", sectors(0, 16));
-    read_done = true;
+  in_a_thread([this] {
+    const std::vector<std::byte> seen = read("s", sectors(0, 16));
+    EXPECT_EQ(stamp_difference({seen.data(), 4096}, 0, kOwn), "");
+    EXPECT_EQ(stamp_difference({seen.data() + 4096, 4096}, 8, kOld), "");
   });
   origin_.counting->wait_until_held(kRead, 1);
-  std::atomic<bool> written{false};
-  in_a_thread([&] {
-    write("base", 0, 8, kNew);
-    written = true;
-  });
+  const std::atomic<bool>& written =
+      in_a_thread([this] { write("base", 0, 8, kNew); });
   for (int i = 0; i < 1000; ++i) std::this_thread::yield();
   EXPECT_FALSE(written);
 
   origin_.counting->release(kRead);
-
-  eventually([&] { return written.load() && read_done.load(); });
-  EXPECT_EQ(stamp_difference({seen.data(), 4096}, 0, kOwn), "");
-  EXPECT_EQ(stamp_difference({seen.data() + 4096, 4096}, 8, kOld), "");
+  threads_.join();
 }
 
 TEST_F(SnapshotTest, reads_during_the_overwrite_come_from_the_cow) {
   add("s");
   origin_.counting->hold(kWrite);
-  in_a_thread([&] { write("base", 16, 8, kNew); });
+  in_a_thread([this] { write("base", 16, 8, kNew); });
   origin_.counting->wait_until_held(kWrite, 1);
   reset();
 
@@ -599,19 +581,15 @@ TEST_F(SnapshotTest,
        an_origin_write_waits_for_the_chunks_first_snapshot_write) {
   add("s", {.chunk_sectors = 32});
   origin_.counting->hold(kRead);  // of the sectors around it
-  in_a_thread([&] { write("s", 33, 2, kOwn); });
+  in_a_thread([this] { write("s", 33, 2, kOwn); });
   origin_.counting->wait_until_held(kRead, 1);
-  std::atomic<bool> written{false};
-  in_a_thread([&] {
-    write("base", 40, 8, kNew);
-    written = true;
-  });
+  in_a_thread([this] { write("base", 40, 8, kNew); });
   for (int i = 0; i < 1000; ++i) std::this_thread::yield();
   EXPECT_EQ(origin_.counting->counts().writes, 0u);
 
   origin_.counting->release(kRead);
+  threads_.join();
 
-  eventually([&] { return written.load(); });
   EXPECT_EQ(differs("s", 33, 2, kOwn), "");
   EXPECT_EQ(differs("s", 35, 29, kOld), "");
   EXPECT_EQ(status("s"), "96/4096 64");
@@ -620,14 +598,13 @@ TEST_F(SnapshotTest,
 TEST_F(SnapshotTest, two_first_writes_to_one_chunk_make_one_exception) {
   add("s", {.chunk_sectors = 32});
   origin_.counting->hold(kRead);
-  in_a_thread([&] { write("s", 33, 2, kOwn); });
+  in_a_thread([this] { write("s", 33, 2, kOwn); });
   origin_.counting->wait_until_held(kRead, 1);
-  in_a_thread([&] { write("s", 50, 2, kOwn); });
+  in_a_thread([this] { write("s", 50, 2, kOwn); });
   for (int i = 0; i < 1000; ++i) std::this_thread::yield();
 
   origin_.counting->release(kRead);
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  threads_.join();
 
   EXPECT_EQ(differs("s", 33, 2, kOwn), "");
   EXPECT_EQ(differs("s", 50, 2, kOwn), "");
@@ -638,7 +615,7 @@ TEST_F(SnapshotTest, two_first_writes_to_one_chunk_make_one_exception) {
 TEST_F(SnapshotTest, writers_of_other_chunks_do_not_wait) {
   add("s");
   origin_.counting->hold(kRead);
-  in_a_thread([&] { write("s", 33, 2, kOwn); });
+  in_a_thread([this] { write("s", 33, 2, kOwn); });
   origin_.counting->wait_until_held(kRead, 1);
 
   write("s", 64, 8, kOwn);
@@ -1151,17 +1128,13 @@ TEST_F(Passdown, a_discard_of_exceptions_zeroes_both) {
 // half that is discarded, and has not published it yet.
 TEST_F(Passdown, a_discard_is_not_undone_by_a_first_write_under_way) {
   cow("s").counting->hold(kWrite);
-  in_a_thread([&] { write("s", 68, 4, kOwn); });
+  in_a_thread([this] { write("s", 68, 4, kOwn); });
   cow("s").counting->wait_until_held(kWrite, 1);
-  std::atomic<bool> discarded{false};
-  in_a_thread([&] {
-    target("s")->discard(sectors(64, 4));
-    discarded = true;
-  });
+  in_a_thread([this] { target("s")->discard(sectors(64, 4)); });
   eventually([&] { return origin_.counting->counts().zeroes == 1; });
 
   cow("s").counting->release(kWrite);
-  eventually([&] { return discarded.load(); });
+  threads_.join();
 
   EXPECT_TRUE(reads_as_zeroes("s", sectors(64, 4)));
   EXPECT_EQ(differs("s", 68, 4, kOwn), "");

@@ -97,10 +97,10 @@ TEST_F(MergeDriverTest, a_merge_runs_to_its_end_by_itself) {
   set_->start_merging();
 
   merge();
-  eventually([&] { return is_plain(); });
+  eventually([&] { return events_.count(EventKind::merge) == 2; });
 
+  EXPECT_TRUE(is_plain());
   expect_merged();
-  EXPECT_EQ(events_.count(EventKind::merge), 2u);
 }
 
 TEST_F(MergeDriverTest, merges_that_were_there_at_the_start_run_too) {
@@ -113,9 +113,8 @@ TEST_F(MergeDriverTest, merges_that_were_there_at_the_start_run_too) {
 }
 
 TEST_F(MergeDriverTest, suspend_waits_for_one_step_and_resume_goes_on) {
-  merge();
   // However late the other thread comes, it does not find all of it merged.
-  set_->set_merge_rate("base", 64 * 1024);
+  merge(1);
   origin_->hold(kFlush);
   set_->start_merging();
   origin_->wait_until_held(kFlush, 1);

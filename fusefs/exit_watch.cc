@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <exception>
 #include <utility>
@@ -29,8 +30,10 @@ UniqueFd open_eventfd() {
 
 }  // namespace
 
-ExitWatch::ExitWatch(std::function<void(const std::string&)> callback)
+ExitWatch::ExitWatch(std::function<void(const std::string&)> callback,
+                     std::chrono::milliseconds patience)
     : callback_(std::move(callback)),
+      patience_(patience),
       wake_(open_eventfd()),
       thread_([this] { run(); }) {}
 
@@ -44,10 +47,13 @@ ExitWatch::~ExitWatch() {
 }
 
 void ExitWatch::watch(const std::string& key, pid_t process) {
+  Clock::time_point deadline = Clock::now();
+  UniqueFd fd = open_process(process);
+  const bool is_gone = !fd && errno == ESRCH;
+  if (!is_gone) deadline += patience_;
   {
     MutexLock lock(mutex_);
-    entries_.insert_or_assign(
-        key, Entry{open_process(process), Clock::now() + kPatience});
+    entries_.insert_or_assign(key, Entry{std::move(fd), deadline});
   }
   wake();
 }

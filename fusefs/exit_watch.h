@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Calls back when a process has ended, or a second after it was asked to: for
+// Calls back when a process has ended, or some time after it was asked to: for
 // what a process left half done and may still go on with. One thread, which
 // sleeps while there is nothing to watch. Thread-safe.
 #pragma once
@@ -25,7 +25,8 @@ class ExitWatch {
 
   // `callback` gets the key; it is called from the watch's thread, without its
   // lock, and must not throw.
-  explicit ExitWatch(std::function<void(const std::string& key)> callback);
+  explicit ExitWatch(std::function<void(const std::string& key)> callback,
+                     std::chrono::milliseconds patience = kPatience);
   ~ExitWatch();
 
   // Replaces what was watched under this key.
@@ -46,6 +47,7 @@ class ExitWatch {
   void wake() const noexcept;
 
   const std::function<void(const std::string&)> callback_;
+  const std::chrono::milliseconds patience_;
   const UniqueFd wake_;  // an eventfd: the entries have changed
   Mutex mutex_;
   std::map<std::string, Entry> entries_ GUARDED_BY(mutex_);

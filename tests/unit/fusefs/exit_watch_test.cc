@@ -19,44 +19,61 @@ using Clock = std::chrono::steady_clock;
 
 class ExitWatchTest : public ::testing::Test {
  protected:
+  ~ExitWatchTest() override {
+    if (child_ <= 0) return;
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+
+  // A process that does nothing until it is killed.
+  pid_t start_child() {
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    return child_;
+  }
+
+  void call(const std::string& key) {
+    MutexLock lock(mutex_);
+    ++calls_[key];
+  }
   int calls(const std::string& key) {
     MutexLock lock(mutex_);
     return calls_[key];
   }
 
+  pid_t child_ = -1;
   Mutex mutex_;
   std::map<std::string, int> calls_ GUARDED_BY(mutex_);
-  ExitWatch watch_{[this](const std::string& key) {
-    MutexLock lock(mutex_);
-    ++calls_[key];
-  }};
+  // So patient that it never calls but because a process has ended.
+  ExitWatch watch_{[this](const std::string& key) { call(key); },
+                   std::chrono::hours(1)};
 };
 
 TEST_F(ExitWatchTest, calls_when_the_process_has_ended) {
-  pid_t child = ::fork();
-  if (child == 0) {
-    ::pause();
-    ::_exit(0);
-  }
-  Clock::time_point begin = Clock::now();
+  const pid_t child = start_child();
   watch_.watch("x", child);
   ::kill(child, SIGKILL);
   eventually([&] { return calls("x") == 1; });
-  EXPECT_LT(Clock::now() - begin, ExitWatch::kPatience);
-  ::waitpid(child, nullptr, 0);
 }
 
 TEST_F(ExitWatchTest, does_not_wait_for_ever) {
-  Clock::time_point begin = Clock::now();
-  watch_.watch("x", ::getpid());
+  constexpr std::chrono::milliseconds kPatience{50};
+  const Clock::time_point begin = Clock::now();
+  ExitWatch impatient([this](const std::string& key) { call(key); }, kPatience);
+  impatient.watch("x", ::getpid());
   eventually([&] { return calls("x") == 1; });
-  EXPECT_GE(Clock::now() - begin, ExitWatch::kPatience);
+  EXPECT_GE(Clock::now() - begin, kPatience);
 }
 
 TEST_F(ExitWatchTest, does_not_call_what_was_forgotten) {
-  watch_.watch("x", ::getpid());
+  const pid_t child = start_child();
+  watch_.watch("x", child);
   watch_.forget("x");
-  watch_.watch("y", ::getpid());
+  watch_.watch("y", child);
+  ::kill(child, SIGKILL);
   eventually([&] { return calls("y") == 1; });
   EXPECT_EQ(0, calls("x"));
 }

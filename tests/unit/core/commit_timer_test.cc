@@ -71,38 +71,53 @@ TEST(CommitTimer, a_store_that_is_due_earlier_stays_so) {
   timer.forget(store);
 }
 
-TEST(CommitTimer, those_that_are_due_first_are_committed_first) {
-  std::vector<Store*> order;
-  Store a;
-  Store b;
-  Store c;
-  for (Store* store : {&a, &b, &c}) store->write_order_to(&order);
-  CommitTimer timer;
+// A timer that is at work on one store until go(), so that others can be due
+// for as long as they like.
+class BusyTimer : public testing::Test {
+ protected:
+  BusyTimer() {
+    busy_.hold(true);
+    timer_.arm(busy_, hours(0));
+    eventually([&] { return busy_.is_committing(); });
+  }
+  ~BusyTimer() override { go(); }
 
-  timer.arm(a, milliseconds(60));
-  timer.arm(b, milliseconds(30));
-  timer.arm(c, milliseconds(90));
+  void go() { busy_.hold(false); }
 
-  eventually([&] { return c.commits() == 1; });
-  EXPECT_EQ(order, (std::vector<Store*>{&b, &a, &c}));
+  Store busy_;
+  Store a_;
+  Store b_;
+  Store c_;
+  std::vector<Store*> order_;
+  CommitTimer timer_;  // last: its thread uses everything above
+};
+
+TEST_F(BusyTimer, those_that_are_due_first_are_committed_first) {
+  for (Store* store : {&a_, &b_, &c_}) store->write_order_to(&order_);
+  timer_.arm(a_, -hours(1));
+  timer_.arm(b_, -hours(2));
+  timer_.arm(c_, hours(0));
+
+  go();
+
+  eventually([&] { return c_.commits() == 1; });
+  EXPECT_EQ(order_, (std::vector<Store*>{&b_, &a_, &c_}));
 }
 
-TEST(CommitTimer, a_forgotten_store_is_not_committed) {
-  Store forgotten;
-  Store other;
-  CommitTimer timer;
-  timer.arm(forgotten, milliseconds(20));
-  timer.arm(other, milliseconds(40));
+TEST_F(BusyTimer, a_forgotten_store_is_not_committed) {
+  timer_.arm(a_, -hours(1));
+  timer_.arm(b_, hours(0));
 
-  timer.forget(forgotten);
+  timer_.forget(a_);
+  go();
 
-  eventually([&] { return other.commits() == 1; });
-  EXPECT_EQ(forgotten.commits(), 0u);
+  eventually([&] { return b_.commits() == 1; });
+  EXPECT_EQ(a_.commits(), 0u);
 }
 
 TEST(CommitTimer, forgetting_waits_for_a_commit_under_way) {
-  CommitTimer timer;
   auto store = std::make_unique<Store>();
+  CommitTimer timer;
   store->hold(true);
   timer.arm(*store, milliseconds(1));
   eventually([&] { return store->is_committing(); });

@@ -293,22 +293,26 @@ TEST_F(CowExceptionsTest, pending_records_are_committed_in_time) {
 }
 
 TEST_F(CowExceptionsTest, nothing_is_committed_when_nothing_is_pending) {
-  auto exceptions = make(StoreType::persistent, milliseconds(1));
-  add(*exceptions, 3);
-  exceptions->commit();
-  eventually([&] { return cow_->counts().durable_writes >= 1; });
-  auto before = cow_->counts();
-
-  // A store that is due later has been served: so has this one.
+  auto exceptions = make(StoreType::persistent, milliseconds(0));
   auto other_memory = std::make_shared<MemoryDevice>(64 * kSectorBytes, "cow2");
   auto other_cow = std::make_shared<CountingDevice>(other_memory);
   CowExceptions other(
       other_cow, PersistentStore::create(other_cow, ChunkSize(8)),
       ExceptionTable(), false,
-      {"other", StoreType::persistent, milliseconds(20)}, timer_, events_);
+      {"other", StoreType::persistent, milliseconds(0)}, timer_, events_);
   other_cow->reset_counts();
+  // The timer is at work on the other store while this one is committed.
+  other_cow->hold(kFlush);
   add(other, 1);
-  eventually([&] { return other_cow->counts().durable_writes == 1; });
+  other_cow->wait_until_held(kFlush, 1);
+  add(*exceptions, 3);
+  exceptions->commit();
+  auto before = cow_->counts();
+
+  // A store that is due later has been served: so has this one.
+  add(other, 2);
+  other_cow->release();
+  eventually([&] { return other_cow->counts().durable_writes == 2; });
 
   EXPECT_EQ(cow_->counts().barriers(), before.barriers());
 }
@@ -324,10 +328,13 @@ TEST_F(CowExceptionsTest, a_transient_store_is_never_committed) {
 }
 
 TEST_F(CowExceptionsTest, a_timed_commit_that_fails_makes_it_invalid) {
-  auto exceptions = make(StoreType::persistent, milliseconds(5));
+  auto exceptions = make(StoreType::persistent, milliseconds(0));
+  cow_->hold(kFlush);
+  add(*exceptions, 3);
+  cow_->wait_until_held(kFlush, 1);
   faulty_->inject({.ops = kWriteDurable});
 
-  add(*exceptions, 3);
+  cow_->release();
 
   eventually([&] { return events_.count(EventKind::invalid) == 1; });
   EXPECT_EQ(exceptions->state(), SnapshotState::invalid);

@@ -24,6 +24,29 @@ class ControlFile : public MountedTest {
   void report(const std::string& text) {
     tree().events().on_event({EventKind::error, "base", text});
   }
+  // Reports it again and again while it lives, for whoever begins to listen at
+  // a moment that nobody knows.
+  class Repeated {
+   public:
+    Repeated(ControlFile& test, std::string text)
+        : thread_([this, &test, text = std::move(text)] {
+            while (!is_over_) {
+              test.report(text);
+              std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            }
+          }) {}
+    ~Repeated() {
+      is_over_ = true;
+      thread_.join();
+    }
+    Repeated(const Repeated&) = delete;
+    Repeated& operator=(const Repeated&) = delete;
+
+   private:
+    std::atomic<bool> is_over_{false};
+    std::thread thread_;
+  };
+
   static std::string read_some(const UniqueFd& fd, std::size_t size) {
     std::string text(size, '\0');
     ssize_t count = ::read(fd.get(), text.data(), size);
@@ -194,13 +217,7 @@ TEST_F(ControlFile, interrupted_event_reader_gets_out) {
 
 TEST_F(ControlFile, shells_and_tools_follow_events) {
   // bash reads a byte at a time and seeks back.
-  std::atomic<bool> done{false};
-  std::thread reporter([&] {
-    while (!done) {
-      report("tick");
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-  });
+  Repeated tick(*this, "tick");
   EXPECT_EQ(0, shell(control(""), "read -r line < events").status);
   EXPECT_EQ(0, shell(control(""), "head -n 2 events").status);
   EXPECT_EQ(0, shell(control(""), "grep -q -m1 tick events").status);
@@ -209,8 +226,6 @@ TEST_F(ControlFile, shells_and_tools_follow_events) {
                      "echo $kind $name $text; break; done < events | "
                      "grep -qx 'error base tick'")
                    .status);
-  done = true;
-  reporter.join();
 }
 
 TEST_F(ControlFile, log_is_an_ordinary_file) {
@@ -226,14 +241,10 @@ TEST_F(ControlFile, log_is_an_ordinary_file) {
 }
 
 TEST_F(ControlFile, tail_follows_the_log) {
-  std::thread reporter([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    report("followed");
-  });
+  Repeated followed(*this, "followed");
   CommandResult result =
       shell(control(""),
-            "timeout 20 tail -n 0 -s 0.05 -f log | grep -q -m1 followed");
-  reporter.join();
+            "timeout 60 tail -n 0 -s 0.05 -f log | grep -q -m1 followed");
   EXPECT_EQ(0, result.status) << result.output;
 }
 

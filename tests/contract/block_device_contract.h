@@ -22,6 +22,7 @@
 
 #include "core/block_device.h"
 #include "tests/support/pattern.h"
+#include "tests/support/seed.h"
 
 namespace snapfs::test {
 
@@ -234,8 +235,8 @@ TYPED_TEST_P(BlockDeviceContract, threads_do_not_disturb_each_other) {
 }
 
 TYPED_TEST_P(BlockDeviceContract, random_operations_agree_with_an_array) {
-  const uint64_t seed = std::random_device{}();
-  SCOPED_TRACE("seed " + std::to_string(seed));
+  const uint64_t seed = next_seed();
+  SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   std::vector<std::byte> model(kDeviceBytes);
 

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <random>
 
+#include "tests/support/seed.h"
 #include "tests/unit/config/read_one.h"
 
 namespace snapfs {
@@ -145,9 +146,9 @@ TEST(HostileText, damaged_tables_are_taken_or_refused) {
       "discard_zeroes_cow\n...\n";
   const std::string kBytes =
       "[]{}:,-?&*!|>%@`'\"#\\ \n\t\r0129aPN.\xc3\xa9\xff\x01";
-  const unsigned seed = std::random_device{}();
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937 random(seed);
+  const uint64_t seed = test::next_seed();
+  SCOPED_TRACE("SNAPFS_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
   auto below = [&](std::size_t n) { return random() % n; };
   for (int round = 0; round < 3000; ++round) {
     std::string text = kSeedText;

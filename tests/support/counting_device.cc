@@ -5,10 +5,10 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "tests/support/eventually.h"
+
 namespace snapfs::test {
 namespace {
-
-constexpr std::chrono::seconds kPatience{30};
 
 size_t index_of(Op op) {
   return static_cast<size_t>(std::countr_zero(static_cast<unsigned>(op)));

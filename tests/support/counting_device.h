@@ -69,7 +69,8 @@ class CountingDevice : public BlockDevice {
   // Lets those that wait go on, and holds later ones as before.
   void release_held(unsigned ops = kAnyOp) EXCLUDES(mutex_);
   // Blocks until at least `count` requests of these kinds are held. Throws
-  // std::runtime_error after 30 seconds, so that a test fails, not hangs.
+  // std::runtime_error when that has taken too long, so that a test fails, not
+  // hangs.
   void wait_until_held(unsigned ops, unsigned count) EXCLUDES(mutex_);
   unsigned held(unsigned ops = kAnyOp) const EXCLUDES(mutex_);
 

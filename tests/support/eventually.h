@@ -9,11 +9,15 @@
 
 namespace snapfs::test {
 
-// Returns when `condition()` holds. Throws std::runtime_error after 30 seconds,
-// so that a test fails, not hangs.
+// How long a test waits for what takes no time, on a machine that is busy with
+// others and under a sanitizer.
+inline constexpr std::chrono::seconds kPatience{120};
+
+// Returns when `condition()` holds. Throws std::runtime_error when that has
+// taken too long, so that a test fails, not hangs.
 template <typename Condition>
 void eventually(const Condition& condition) {
-  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) {
       throw std::runtime_error("what was waited for has not happened");

@@ -150,7 +150,7 @@ TEST(Admission, drain_waits_for_those_inside) {
   });
   eventually([&] { return arrived.load(); });
   a.reset();
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_FALSE(drained);
 
   b.reset();
@@ -188,7 +188,7 @@ TEST(Admission, those_who_wait_at_a_closed_gate_go_on_when_it_opens) {
     });
   }
   eventually([&] { return arrived == 4; });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_EQ(entered, 0u);
 
   gate.open();

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
+#include <thread>
 #include <vector>
 
 #include "tests/support/eventually.h"
@@ -122,7 +124,7 @@ TEST(CommitTimer, forgetting_waits_for_a_commit_under_way) {
   timer.arm(*store, milliseconds(1));
   eventually([&] { return store->is_committing(); });
   std::thread releaser([&] {
-    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+    give_others_time();
     store->hold(false);
   });
 

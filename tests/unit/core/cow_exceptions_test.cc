@@ -80,10 +80,6 @@ class CowExceptionsTest : public testing::Test {
     }
   }
 
-  static void give_others_time() {
-    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
-  }
-
   EventRecorder events_;
   CommitTimer timer_;
   std::shared_ptr<MemoryDevice> memory_ =

@@ -323,7 +323,7 @@ TEST_F(DeviceSetTest, a_snapshot_waits_for_origin_writes_under_way) {
     load("s");
     loaded = true;
   });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_FALSE(loaded);
 
   origin_->release(kWrite);
@@ -343,7 +343,7 @@ TEST_F(DeviceSetTest, origin_writes_wait_while_a_snapshot_is_taken) {
     write("base", 0, 2);
     written = true;
   });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_FALSE(written);
 
   origin_->release(kFlush);
@@ -385,7 +385,7 @@ TEST_F(DeviceSetTest, a_group_is_taken_at_one_point_of_all_its_origins) {
       ++written;
     });
   }
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_EQ(written, 0u) << "both origins stand still";
 
   origin_->release(kFlush);

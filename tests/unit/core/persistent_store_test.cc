@@ -588,10 +588,6 @@ class CommitGroup : public testing::Test {
     return threads_.start([this] { store_->commit(); });
   }
 
-  static void give_others_time() {
-    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
-  }
-
   std::shared_ptr<MemoryDevice> memory_ = cow_of(4096);
   std::shared_ptr<CountingDevice> counting_ =
       std::make_shared<CountingDevice>(memory_);
@@ -752,7 +748,7 @@ TEST(PersistentStoreFailure, everybody_who_waits_learns_of_it) {
   }
   counting->wait_until_held(kFlush, 1);
   eventually([&] { return store->usage().allocated == 16 + 8 * 8; });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
 
   counting->release(kFlush);
   for (std::thread& thread : threads) thread.join();

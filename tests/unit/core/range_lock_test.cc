@@ -67,7 +67,7 @@ TEST(RangeLock, a_range_that_overlaps_waits) {
       });
     }
     eventually([&] { return arrived == 4; });
-    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+    give_others_time();
     released = true;
   }
 

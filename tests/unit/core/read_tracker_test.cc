@@ -33,10 +33,6 @@ class Drainer {
   std::thread thread_;
 };
 
-void give_others_time() {
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
-}
-
 TEST(ReadTracker, nothing_to_drain_is_drained_at_once) {
   ReadTracker tracker;
 

@@ -12,7 +12,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/device_set.h"
@@ -518,7 +517,7 @@ TEST_F(SnapshotTest, an_origin_write_waits_for_an_invalid_header_under_way) {
 
   const std::atomic<bool>& done =
       in_a_thread([this] { write("base", 16, 8, kNew); });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_FALSE(done);
   EXPECT_EQ(origin_.counting->counts().writes, 0u);
 
@@ -558,7 +557,7 @@ TEST_F(SnapshotTest, the_overwrite_waits_for_the_reader_alone) {
   origin_.counting->wait_until_held(kRead, 1);
   const std::atomic<bool>& written =
       in_a_thread([this] { write("base", 0, 8, kNew); });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_FALSE(written);
 
   origin_.counting->release(kRead);
@@ -584,7 +583,7 @@ TEST_F(SnapshotTest,
   in_a_thread([this] { write("s", 33, 2, kOwn); });
   origin_.counting->wait_until_held(kRead, 1);
   in_a_thread([this] { write("base", 40, 8, kNew); });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
   EXPECT_EQ(origin_.counting->counts().writes, 0u);
 
   origin_.counting->release(kRead);
@@ -601,7 +600,7 @@ TEST_F(SnapshotTest, two_first_writes_to_one_chunk_make_one_exception) {
   in_a_thread([this] { write("s", 33, 2, kOwn); });
   origin_.counting->wait_until_held(kRead, 1);
   in_a_thread([this] { write("s", 50, 2, kOwn); });
-  for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+  give_others_time();
 
   origin_.counting->release(kRead);
   threads_.join();

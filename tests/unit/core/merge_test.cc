@@ -6,98 +6,27 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/device_set.h"
-#include "core/disk_format.h"
-#include "core/error.h"
 #include "core/merging_snapshot.h"
-#include "tests/support/counting_device.h"
 #include "tests/support/eventually.h"
 #include "tests/support/failing_allocations.h"
-#include "tests/support/faulty_device.h"
 #include "tests/support/memory_device.h"
-#include "tests/support/memory_opener.h"
 #include "tests/support/pattern.h"
 #include "tests/support/recording_device.h"
 #include "tests/support/tables.h"
-#include "tests/support/test_threads.h"
+#include "tests/unit/core/origin_and_snapshot.h"
 
 namespace snapfs::test {
 namespace {
 
 using testing::HasSubstr;
 
-constexpr uint64_t kOriginSectors = 2048;
-constexpr uint64_t kCowSectors = 2 * kOriginSectors;
-constexpr unsigned kOld = 1;  // generation of the origin at first
-constexpr unsigned kNew = 2;  // what the origin has become
-constexpr unsigned kOwn = 3;  // written to the snapshot
-constexpr unsigned kLate = 4;
-
-ByteRange sectors(uint64_t first, uint64_t count) {
-  return {first * kSectorBytes, count * kSectorBytes};
-}
-
-template <typename Call>
-std::string refusal(const Call& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "";
-}
-
-struct Layers {
-  Layers(const std::string& name, uint64_t sector_count,
-         const std::shared_ptr<Recording>& recording)
-      : memory(
-            std::make_shared<MemoryDevice>(sector_count * kSectorBytes, name)),
-        faulty(std::make_shared<FaultyDevice>(memory)),
-        recorder(std::make_shared<RecordingDevice>(faulty, recording)),
-        counting(std::make_shared<CountingDevice>(recorder)) {}
-
-  std::shared_ptr<MemoryDevice> memory;
-  std::shared_ptr<FaultyDevice> faulty;
-  std::shared_ptr<RecordingDevice> recorder;
-  std::shared_ptr<CountingDevice> counting;
-};
-
-// An origin `base` with a snapshot `s` in chunks of 8 sectors.
-class MergeTest : public testing::Test {
+class MergeTest : public OriginAndSnapshot {
  protected:
-  MergeTest() {
-    stamp_device(*origin_.memory, sectors(0, kOriginSectors), kOld);
-    opener_.add("origin", origin_.counting);
-    opener_.add("s-cow", s_.counting);
-    opener_.add("t-cow", t_.counting);
-    set_ = std::make_unique<DeviceSet>(opener_, events_);
-    set_->load({origin_table("base", "origin"), snapshot("s")});
-  }
-
-  ~MergeTest() override {
-    for (Layers* each : {&origin_, &s_, &t_}) each->counting->release();
-  }
-
-  static Table snapshot(const std::string& name, uint64_t chunk = 8) {
-    Table table = snapshot_table(name, "base", name + "-cow",
-                                 StoreType::persistent, chunk);
-    snapshot_of(table).commit_interval = std::chrono::hours(1);
-    return table;
-  }
-
-  // The origin is at kNew in chunks 2, 3 and 20, the snapshot at kOwn in 8.
-  void diverge() {
-    write("base", 16, 16, kNew);
-    write("s", 64, 8, kOwn);
-    write("base", 160, 8, kNew);
-  }
-
   // `s` is merged into `base` from now on.
   void merge() {
     set_->load({merge_table("base", "origin", "s-cow")});
@@ -110,72 +39,16 @@ class MergeTest : public testing::Test {
     }
   }
 
-  // As after a crash: nothing in memory is left.
-  void reopen(std::vector<Table> tables) {
-    set_.reset();
-    set_ = std::make_unique<DeviceSet>(opener_, events_);
-    set_->load(std::move(tables));
-  }
-
   void reset() {
     recording_->clear();
     for (Layers* each : {&origin_, &s_, &t_}) each->counting->reset_counts();
   }
 
-  std::shared_ptr<Target> target(const std::string& name) {
-    return set_->find(name)->live();
-  }
   Merger& merger() {
     return std::dynamic_pointer_cast<MergingSnapshot>(target("base"))->merger();
   }
 
-  void write(const std::string& name, uint64_t first, uint64_t count,
-             unsigned generation) {
-    target(name)->write(first * kSectorBytes,
-                        stamped(first, count, generation));
-  }
-
-  std::string differs(const std::string& name, uint64_t first, uint64_t count,
-                      unsigned generation) {
-    std::vector<std::byte> data(count * kSectorBytes);
-    target(name)->read(first * kSectorBytes, data);
-    return stamp_difference(data, first, generation);
-  }
-  std::string origin_differs(uint64_t first, uint64_t count,
-                             unsigned generation) {
-    return stamp_difference(read_range(*origin_.memory, sectors(first, count)),
-                            first, generation);
-  }
-
-  // What the snapshot showed before the merge, it shows throughout.
-  void expect_snapshot_content(const std::string& name) {
-    EXPECT_EQ(differs(name, 0, 64, kOld), "");
-    EXPECT_EQ(differs(name, 64, 8, kOwn), "");
-    EXPECT_EQ(differs(name, 72, kOriginSectors - 72, kOld), "");
-  }
-
   std::string status() { return target("base")->status_line(); }
-
-  std::vector<std::string> recorded() {
-    std::vector<std::string> words;
-    for (const RecordedOp& op : recording_->ops()) {
-      words.push_back(in_words(op));
-    }
-    return words;
-  }
-
-  const std::atomic<bool>& in_a_thread(std::function<void()> function) {
-    return threads_.start(std::move(function));
-  }
-
-  std::shared_ptr<Recording> recording_ = std::make_shared<Recording>();
-  MemoryOpener opener_;
-  EventRecorder events_;
-  Layers origin_{"origin", kOriginSectors, recording_};
-  Layers s_{"s-cow", kCowSectors, recording_};
-  Layers t_{"t-cow", kCowSectors, recording_};
-  std::unique_ptr<DeviceSet> set_;
-  TestThreads threads_;  // last: joined while everything above exists
 };
 
 // --- What is shown -----------------------------------------------------------
@@ -582,7 +455,7 @@ TEST_F(MergeTest, writes_in_doubt_survive_either_way) {
     set_.reset();
     stamp_device(*origin_.memory, sectors(0, kOriginSectors), kOld);
     s_.memory->zero(sectors(0, kCowSectors));
-    reopen({origin_table("base", "origin"), snapshot("s")});
+    reopen();
   }
 }
 
@@ -619,7 +492,7 @@ TEST_F(MergeTest, any_allocation_of_a_step_may_fail) {
     stamp_device(*origin_.memory, sectors(0, kOriginSectors), kOld);
     // Its pages are there, so that the device itself asks for no memory.
     s_.memory->write(0, std::vector<std::byte>(kCowSectors * kSectorBytes));
-    reopen({origin_table("base", "origin"), snapshot("s")});
+    reopen();
     diverge();
     merge();
     bool has_failed = false;

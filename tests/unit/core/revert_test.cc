@@ -8,109 +8,29 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "core/device_set.h"
-#include "core/error.h"
 #include "core/revert_note.h"
-#include "tests/support/counting_device.h"
 #include "tests/support/eventually.h"
-#include "tests/support/faulty_device.h"
-#include "tests/support/memory_device.h"
-#include "tests/support/memory_opener.h"
 #include "tests/support/pattern.h"
 #include "tests/support/recording_device.h"
 #include "tests/support/tables.h"
-#include "tests/support/test_threads.h"
+#include "tests/unit/core/origin_and_snapshot.h"
 
 namespace snapfs::test {
 namespace {
 
 using testing::HasSubstr;
 
-constexpr uint64_t kOriginSectors = 2048;
-constexpr uint64_t kCowSectors = 2 * kOriginSectors;
-constexpr unsigned kOld = 1;  // generation of the origin at first
-constexpr unsigned kNew = 2;  // what the origin has become
-constexpr unsigned kOwn = 3;  // written to the snapshot
-constexpr unsigned kLate = 4;
-
 // One chunk at a time.
 constexpr BackgroundCopy::StepLimit kChunk{4096, 1};
 
-ByteRange sectors(uint64_t first, uint64_t count) {
-  return {first * kSectorBytes, count * kSectorBytes};
-}
-
-template <typename Call>
-std::string refusal(const Call& call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "";
-}
-
-struct Layers {
-  Layers(const std::string& name, uint64_t sector_count,
-         const std::shared_ptr<Recording>& recording)
-      : memory(
-            std::make_shared<MemoryDevice>(sector_count * kSectorBytes, name)),
-        faulty(std::make_shared<FaultyDevice>(memory)),
-        recorder(std::make_shared<RecordingDevice>(faulty, recording)),
-        counting(std::make_shared<CountingDevice>(recorder)) {}
-
-  std::shared_ptr<MemoryDevice> memory;
-  std::shared_ptr<FaultyDevice> faulty;
-  std::shared_ptr<RecordingDevice> recorder;
-  std::shared_ptr<CountingDevice> counting;
-};
-
-// An origin `base` with a snapshot `s` in chunks of 8 sectors.
-class RevertTest : public testing::Test {
+class RevertTest : public OriginAndSnapshot {
  protected:
-  RevertTest() {
-    stamp_device(*origin_.memory, sectors(0, kOriginSectors), kOld);
-    opener_.add("origin", origin_.counting);
-    opener_.add("s-cow", s_.counting);
-    opener_.add("t-cow", t_.counting);
-    open();
-  }
-
-  ~RevertTest() override {
-    for (Layers* each : {&origin_, &s_, &t_}) each->counting->release();
-  }
-
-  static Table snapshot(const std::string& name, uint64_t chunk = 8) {
-    Table table = snapshot_table(name, "base", name + "-cow",
-                                 StoreType::persistent, chunk);
-    snapshot_of(table).commit_interval = std::chrono::hours(1);
-    return table;
-  }
-
-  void open() {
-    set_ = std::make_unique<DeviceSet>(opener_, events_);
-    set_->load({origin_table("base", "origin"), snapshot("s")});
-  }
-
-  // As after a crash: nothing in memory is left.
-  void reopen() {
-    set_.reset();
-    open();
-  }
-
-  // The origin is at kNew in chunks 2, 3 and 20, the snapshot at kOwn in 8.
-  void diverge() {
-    write("base", 16, 16, kNew);
-    write("s", 64, 8, kOwn);
-    write("base", 160, 8, kNew);
-  }
-
   void revert() {
     set_->revert("s", {});
     recording_->clear();
@@ -124,55 +44,6 @@ class RevertTest : public testing::Test {
   bool is_reverting() {
     return target("base")->details().find("revert: ") != std::string::npos;
   }
-
-  std::shared_ptr<Target> target(const std::string& name) {
-    return set_->find(name)->live();
-  }
-
-  void write(const std::string& name, uint64_t first, uint64_t count,
-             unsigned generation) {
-    target(name)->write(first * kSectorBytes,
-                        stamped(first, count, generation));
-  }
-
-  std::string differs(const std::string& name, uint64_t first, uint64_t count,
-                      unsigned generation) {
-    std::vector<std::byte> data(count * kSectorBytes);
-    target(name)->read(first * kSectorBytes, data);
-    return stamp_difference(data, first, generation);
-  }
-  std::string origin_differs(uint64_t first, uint64_t count,
-                             unsigned generation) {
-    return stamp_difference(read_range(*origin_.memory, sectors(first, count)),
-                            first, generation);
-  }
-
-  void expect_snapshot_content(const std::string& name) {
-    EXPECT_EQ(differs(name, 0, 64, kOld), "");
-    EXPECT_EQ(differs(name, 64, 8, kOwn), "");
-    EXPECT_EQ(differs(name, 72, kOriginSectors - 72, kOld), "");
-  }
-
-  std::vector<std::string> recorded() {
-    std::vector<std::string> words;
-    for (const RecordedOp& op : recording_->ops()) {
-      words.push_back(in_words(op));
-    }
-    return words;
-  }
-
-  const std::atomic<bool>& in_a_thread(std::function<void()> function) {
-    return threads_.start(std::move(function));
-  }
-
-  std::shared_ptr<Recording> recording_ = std::make_shared<Recording>();
-  MemoryOpener opener_;
-  EventRecorder events_;
-  Layers origin_{"origin", kOriginSectors, recording_};
-  Layers s_{"s-cow", kCowSectors, recording_};
-  Layers t_{"t-cow", kCowSectors, recording_};
-  std::unique_ptr<DeviceSet> set_;
-  TestThreads threads_;  // last: joined while everything above exists
 };
 
 // --- What is shown -----------------------------------------------------------
@@ -474,7 +345,7 @@ TEST_F(RevertTest, a_power_cut_at_any_point_leaves_what_can_be_finished) {
         device->memory->write(
             0, after_power_cut(*image, own, own.size(), survives));
       }
-      open();
+      reopen();
       if (count > begun || is_reverting()) expect_snapshot_content("base");
       expect_snapshot_content("s");
       if (is_reverting()) revert_all();
@@ -494,7 +365,7 @@ TEST_F(RevertTest, a_store_that_was_used_elsewhere_gives_the_revert_up) {
   set_.reset();
   s_.memory->write(4096 + 4 * kRecordBytes, record);
 
-  open();
+  reopen();
 
   EXPECT_FALSE(is_reverting());
   EXPECT_EQ(differs("base", 16, 16, kNew), "");

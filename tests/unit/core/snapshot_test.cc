@@ -17,15 +17,12 @@
 #include "core/device_set.h"
 #include "core/disk_format.h"
 #include "core/error.h"
-#include "tests/support/counting_device.h"
 #include "tests/support/eventually.h"
-#include "tests/support/faulty_device.h"
-#include "tests/support/memory_device.h"
 #include "tests/support/memory_opener.h"
 #include "tests/support/pattern.h"
-#include "tests/support/recording_device.h"
 #include "tests/support/tables.h"
 #include "tests/support/test_threads.h"
+#include "tests/unit/core/layers.h"
 
 namespace snapfs::test {
 namespace {
@@ -45,27 +42,6 @@ int error_of(const Call& call) {
   }
   return 0;
 }
-
-ByteRange sectors(uint64_t first, uint64_t count) {
-  return {first * kSectorBytes, count * kSectorBytes};
-}
-
-// A device in memory that can be told to fail, that counts, holds requests
-// back and writes down what arrives.
-struct Layers {
-  Layers(const std::string& name, uint64_t sector_count,
-         const std::shared_ptr<Recording>& recording)
-      : memory(
-            std::make_shared<MemoryDevice>(sector_count * kSectorBytes, name)),
-        faulty(std::make_shared<FaultyDevice>(memory)),
-        recorder(std::make_shared<RecordingDevice>(faulty, recording)),
-        counting(std::make_shared<CountingDevice>(recorder)) {}
-
-  std::shared_ptr<MemoryDevice> memory;
-  std::shared_ptr<FaultyDevice> faulty;
-  std::shared_ptr<RecordingDevice> recorder;
-  std::shared_ptr<CountingDevice> counting;
-};
 
 struct SnapshotOptions {
   StoreType type = StoreType::persistent;
@@ -164,13 +140,7 @@ class SnapshotTest : public testing::Test {
         .valid;
   }
 
-  std::vector<std::string> recorded() {
-    std::vector<std::string> words;
-    for (const RecordedOp& op : recording_->ops()) {
-      words.push_back(in_words(op));
-    }
-    return words;
-  }
+  std::vector<std::string> recorded() { return in_words(*recording_); }
 
   const std::atomic<bool>& in_a_thread(std::function<void()> function) {
     return threads_.start(std::move(function));

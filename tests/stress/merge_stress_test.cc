@@ -7,43 +7,27 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <functional>
 #include <iostream>
-#include <memory>
 #include <random>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <vector>
 
-#include "core/device_set.h"
+#include "tests/stress/stressed_origin.h"
 #include "tests/support/eventually.h"
-#include "tests/support/memory_device.h"
-#include "tests/support/memory_opener.h"
-#include "tests/support/parked_thread.h"
-#include "tests/support/pattern.h"
 #include "tests/support/seed.h"
 #include "tests/support/tables.h"
 
 namespace snapfs::test {
 namespace {
 
-constexpr uint64_t kSectors = 4096;
-constexpr unsigned kWriters = 3;
 constexpr unsigned kRounds = 30;
 
-class Stress {
+class Stress : private StressedOrigin {
  public:
-  explicit Stress(uint64_t seed) : random_(seed), expected_(kSectors, 1) {
-    origin_ = opener_.add("origin", kSectors * kSectorBytes);
-    stamp_device(*origin_, {0, kSectors * kSectorBytes}, 1);
-    for (const char* cow : {"s", "large", "small"}) {
-      opener_.add(cow, 8 * kSectors * kSectorBytes);
-    }
-    set_.load({origin_table("base", "origin"), snapshot("large", 64),
-               snapshot("small", 2)});
-    set_.start_merging();
-  }
+  explicit Stress(uint64_t seed)
+      : StressedOrigin(seed), expected_(kSectors, 1) {}
 
   void run() {
     for (unsigned i = 0; i < kRounds && !testing::Test::HasFailure(); ++i) {
@@ -53,18 +37,6 @@ class Stress {
   }
 
  private:
-  static Table snapshot(const std::string& name, uint64_t chunk) {
-    return snapshot_table(name, "base", name, StoreType::persistent, chunk);
-  }
-
-  void write(const std::string& name, uint64_t first, uint64_t count,
-             uint64_t generation) {
-    std::shared_ptr<Device> device = set_.find(name);
-    Admission::Pass pass = enter(*device);
-    device->live()->write(first * kSectorBytes,
-                          stamped(first, count, generation));
-  }
-
   void round() {
     set_.load({snapshot("s", 8)});
     for (unsigned i = 0; i < 150; ++i) {
@@ -81,6 +53,7 @@ class Stress {
     disturb();
     set_.remove("s");
     expect("base", expected_);
+    EXPECT_TRUE(content("base") == origin_->content());
   }
 
   void begin_merge() {
@@ -149,39 +122,9 @@ class Stress {
     }
   }
 
-  uint64_t read_one(const std::string& name, uint64_t sector) {
-    std::vector<std::byte> data(kSectorBytes);
-    std::shared_ptr<Device> device = set_.find(name);
-    Admission::Pass pass = enter(*device);
-    device->live()->read(sector * kSectorBytes, data);
-    const uint64_t generation = load_little_endian(data) >> kGenerationShift;
-    EXPECT_EQ(stamp_difference(data, sector, generation), "");
-    return generation;
-  }
-
-  std::vector<std::byte> content(const std::string& name) {
-    std::vector<std::byte> data(kSectors * kSectorBytes);
-    set_.find(name)->live()->read(0, data);
-    return data;
-  }
-
-  void expect(const std::string& name, const std::vector<uint64_t>& wanted) {
-    std::vector<std::byte> data = content(name);
-    for (uint64_t sector = 0; sector < kSectors; ++sector) {
-      auto bytes = std::span(data).subspan(sector * kSectorBytes, kSectorBytes);
-      ASSERT_EQ(stamp_difference(bytes, sector, wanted[sector]), "");
-    }
-    EXPECT_TRUE(data == origin_->content());
-  }
-
-  std::mt19937_64 random_;
   uint64_t generation_ = 1;
   std::vector<uint64_t> expected_;  // of the base; each sector has one writer
   std::atomic<unsigned> writes_{0};
-  MemoryOpener opener_;
-  std::shared_ptr<MemoryDevice> origin_;
-  EventRecorder events_;
-  DeviceSet set_{opener_, events_};
 };
 
 TEST(MergeStressTest, everybody_goes_on_while_merges_run) {

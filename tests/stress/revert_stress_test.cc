@@ -10,39 +10,25 @@
 #include <atomic>
 #include <iostream>
 #include <map>
-#include <memory>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "core/device_set.h"
+#include "tests/stress/stressed_origin.h"
 #include "tests/support/eventually.h"
-#include "tests/support/memory_device.h"
-#include "tests/support/memory_opener.h"
-#include "tests/support/parked_thread.h"
-#include "tests/support/pattern.h"
 #include "tests/support/seed.h"
 #include "tests/support/tables.h"
 
 namespace snapfs::test {
 namespace {
 
-constexpr uint64_t kSectors = 4096;
-constexpr unsigned kWriters = 3;
 constexpr unsigned kRounds = 20;
 
-class Stress {
+class Stress : private StressedOrigin {
  public:
-  explicit Stress(uint64_t seed) : random_(seed) {
-    origin_ = opener_.add("origin", kSectors * kSectorBytes);
-    stamp_device(*origin_, {0, kSectors * kSectorBytes}, 1);
-    for (const char* cow : {"s", "large", "small"}) {
-      opener_.add(cow, 8 * kSectors * kSectorBytes);
-    }
-    set_.load({origin_table("base", "origin"), snapshot("s", 8),
-               snapshot("large", 64), snapshot("small", 2)});
-    set_.start_merging();
+  explicit Stress(uint64_t seed) : StressedOrigin(seed) {
+    set_.load({snapshot("s", 8)});
     for (const char* name : {"base", "s"}) {
       expected_[name].assign(kSectors, 1);
     }
@@ -53,22 +39,10 @@ class Stress {
       SCOPED_TRACE("round " + std::to_string(i));
       round();
     }
-    for (const char* name : {"base", "s"}) expect(name);
+    for (const auto& [name, wanted] : expected_) expect(name, wanted);
   }
 
  private:
-  static Table snapshot(const std::string& name, uint64_t chunk) {
-    return snapshot_table(name, "base", name, StoreType::persistent, chunk);
-  }
-
-  void write(const std::string& name, uint64_t first, uint64_t count,
-             uint64_t generation) {
-    std::shared_ptr<Device> device = set_.find(name);
-    Admission::Pass pass = enter(*device);
-    device->live()->write(first * kSectorBytes,
-                          stamped(first, count, generation));
-  }
-
   void round() {
     for (unsigned i = 0; i < 100; ++i) {
       const uint64_t first = random_() % kSectors;
@@ -82,7 +56,7 @@ class Stress {
     // Slow enough for everybody to come to something.
     set_.revert("s", {false, uint64_t{1} << 20});
     expected_["base"] = expected_["s"];
-    expect("base");
+    expect("base", expected_["base"]);
     disturb();
   }
 
@@ -126,7 +100,7 @@ class Stress {
     generation_ += 1000;
     EXPECT_TRUE(content("large") == large);
     EXPECT_TRUE(content("small") == small);
-    for (const char* name : {"base", "s"}) expect(name);
+    for (const auto& [name, wanted] : expected_) expect(name, wanted);
     EXPECT_TRUE(content("base") == origin_->content());
   }
 
@@ -149,40 +123,10 @@ class Stress {
     }
   }
 
-  uint64_t read_one(const std::string& name, uint64_t sector) {
-    std::vector<std::byte> data(kSectorBytes);
-    std::shared_ptr<Device> device = set_.find(name);
-    Admission::Pass pass = enter(*device);
-    device->live()->read(sector * kSectorBytes, data);
-    const uint64_t generation = load_little_endian(data) >> kGenerationShift;
-    EXPECT_EQ(stamp_difference(data, sector, generation), "");
-    return generation;
-  }
-
-  std::vector<std::byte> content(const std::string& name) {
-    std::vector<std::byte> data(kSectors * kSectorBytes);
-    set_.find(name)->live()->read(0, data);
-    return data;
-  }
-
-  void expect(const std::string& name) {
-    const std::vector<std::byte> data = content(name);
-    for (uint64_t sector = 0; sector < kSectors; ++sector) {
-      auto bytes = std::span(data).subspan(sector * kSectorBytes, kSectorBytes);
-      ASSERT_EQ(stamp_difference(bytes, sector, expected_.at(name)[sector]), "")
-          << name;
-    }
-  }
-
-  std::mt19937_64 random_;
   uint64_t generation_ = 1;
   // Each sector has one writer.
   std::map<std::string, std::vector<uint64_t>> expected_;
   std::atomic<unsigned> writes_{0};
-  MemoryOpener opener_;
-  std::shared_ptr<MemoryDevice> origin_;
-  EventRecorder events_;
-  DeviceSet set_{opener_, events_};
 };
 
 TEST(RevertStressTest, everybody_goes_on_while_reverts_run) {

@@ -88,32 +88,6 @@ class HandoverFile : public MountedTest {
   }
 };
 
-// Threads whose requests are to wait. If a test fails while they do, the mount
-// is shut down, so that they come back.
-class Waiters {
- public:
-  explicit Waiters(MountedTree& tree) : tree_(tree) {}
-  ~Waiters() {
-    if (!threads_.empty()) tree_.filesystem().shut_down();
-    join();
-  }
-  Waiters(const Waiters&) = delete;
-  Waiters& operator=(const Waiters&) = delete;
-
-  template <typename Body>
-  void start(Body&& body) {
-    threads_.emplace_back(std::forward<Body>(body));
-  }
-  void join() {
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
-  }
-
- private:
-  MountedTree& tree_;
-  std::vector<std::thread> threads_;
-};
-
 // A page of a file, mapped shared by a process that does with it what it is
 // told to.
 class MappedPage {

@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "config/table_reader.h"
@@ -134,6 +135,32 @@ class MountedTree {
   std::unique_ptr<Session> session_;
   std::thread loop_;
   bool can_map_ = false;
+};
+
+// Threads whose requests are to wait. If a test fails while they do, the mount
+// is shut down, so that they come back.
+class Waiters {
+ public:
+  explicit Waiters(MountedTree& tree) : tree_(tree) {}
+  ~Waiters() {
+    if (!threads_.empty()) tree_.filesystem().shut_down();
+    join();
+  }
+  Waiters(const Waiters&) = delete;
+  Waiters& operator=(const Waiters&) = delete;
+
+  template <typename Body>
+  void start(Body&& body) {
+    threads_.emplace_back(std::forward<Body>(body));
+  }
+  void join() {
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+ private:
+  MountedTree& tree_;
+  std::vector<std::thread> threads_;
 };
 
 // A test on a mount; skipped where nothing can be mounted.

@@ -9,7 +9,6 @@
 #include <csignal>
 #include <functional>
 #include <thread>
-#include <vector>
 
 #include "tests/unit/fusefs/mounted_tree.h"
 
@@ -65,17 +64,17 @@ void wait_until_pending(pid_t process, int signal) {
 TEST_F(Parking, read_and_write_wait_for_the_gate) {
   UniqueFd fd = open_file(tree().path("base"), O_RDWR);
   ClosedGate gate(base());
-  std::thread writer([&] { EXPECT_EQ(3, ::pwrite(fd.get(), "new", 3, 0)); });
+  Waiters waiters(tree());
+  waiters.start([&] { EXPECT_EQ(3, ::pwrite(fd.get(), "new", 3, 0)); });
   gate.wait_until_parked(1);
-  std::thread reader([&] {
+  waiters.start([&] {
     char byte = '?';
     EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 4096));
     EXPECT_EQ('\0', byte);
   });
   gate.wait_until_parked(2);
   gate.open();
-  writer.join();
-  reader.join();
+  waiters.join();
   char text[3];
   ASSERT_EQ(3, ::pread(fd.get(), text, 3, 0));
   EXPECT_EQ("new", std::string(text, 3));
@@ -84,7 +83,8 @@ TEST_F(Parking, read_and_write_wait_for_the_gate) {
 TEST_F(Parking, request_that_is_woken_too_early_waits_again) {
   UniqueFd fd = open_file(tree().path("base"), O_RDWR);
   ClosedGate gate(base());
-  std::thread reader([&] {
+  Waiters waiters(tree());
+  waiters.start([&] {
     char byte;
     EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 0));
   });
@@ -94,7 +94,7 @@ TEST_F(Parking, request_that_is_woken_too_early_waits_again) {
     gate.wait_until_parked(1);
   }
   gate.open();
-  reader.join();
+  waiters.join();
 }
 
 // Far more than there are threads to serve them.
@@ -102,9 +102,9 @@ TEST_F(Parking, parked_requests_hold_no_thread) {
   constexpr int kCount = 300;
   UniqueFd fd = open_file(tree().path("base"), O_RDONLY);
   ClosedGate gate(base());
-  std::vector<std::thread> readers;
+  Waiters waiters(tree());
   for (int i = 0; i < kCount; ++i) {
-    readers.emplace_back([&] {
+    waiters.start([&] {
       char byte;
       EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 0));
     });
@@ -115,7 +115,7 @@ TEST_F(Parking, parked_requests_hold_no_thread) {
   EXPECT_EQ("base\nsnap\n", shell(tree().path(), "ls").output);
   EXPECT_EQ("live\n", read_file(tree().path(".control/state/base")));
   gate.open();
-  for (std::thread& reader : readers) reader.join();
+  waiters.join();
 }
 
 TEST_F(Parking, closing_what_was_only_read_does_not_wait) {
@@ -187,16 +187,16 @@ TEST_F(Parking, process_killed_after_a_handled_signal_gets_out) {
 TEST_F(Parking, shut_down_answers_what_is_parked) {
   UniqueFd fd = open_file(tree().path("base"), O_RDWR);
   ClosedGate gate(base());
-  std::vector<std::thread> readers;
+  Waiters waiters(tree());
   for (int i = 0; i < 20; ++i) {
-    readers.emplace_back([&] {
+    waiters.start([&] {
       char byte;
       EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
     });
   }
   gate.wait_until_parked(20);
   tree().filesystem().shut_down();
-  for (std::thread& reader : readers) reader.join();
+  waiters.join();
   char byte;
   EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
 }
@@ -206,11 +206,12 @@ TEST_F(Parking, parked_flush_reports_to_close) {
   ASSERT_EQ(1, ::pwrite(fd.get(), "x", 1, 0));
   tree().origin().reset_counts();
   ClosedGate gate(base());
-  std::thread closer([&] { EXPECT_EQ(0, ::close(fd.release())); });
+  Waiters waiters(tree());
+  waiters.start([&] { EXPECT_EQ(0, ::close(fd.release())); });
   gate.wait_until_parked(1);
   EXPECT_EQ(0U, tree().origin().counts().flushes);
   gate.open();
-  closer.join();
+  waiters.join();
   EXPECT_GT(tree().origin().counts().flushes, 0U);
 }
 

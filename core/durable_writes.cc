@@ -1,70 +1,79 @@
 // SPDX-License-Identifier: MIT
 #include "core/durable_writes.h"
 
-#include <system_error>
-#include <utility>
+#include <algorithm>
 
 namespace snapfs {
 
 void DurableWrites::flush(BlockDevice& device) {
-  {
-    MutexLock lock(mutex_);
-    if (failure_) {
-      is_told_ = true;
-      std::exception_ptr failure = failure_;
-      if (is_forgiven_) failure_ = nullptr;
-      std::rethrow_exception(failure);
-    }
-  }
+  MutexLock lock(mutex_);
   try {
-    flush_or_note(device);
+    carry_out([&] { device.flush(); }, std::min(told_, forgiven_));
   } catch (...) {
-    MutexLock lock(mutex_);
-    is_told_ = true;
+    told_ = failures_;
     throw;
   }
 }
 
 void DurableWrites::flush_for_engine(BlockDevice& device) {
-  {
-    MutexLock lock(mutex_);
-    if (failure_ && !is_forgiven_) std::rethrow_exception(failure_);
-  }
-  flush_or_note(device);
+  MutexLock lock(mutex_);
+  carry_out([&] { device.flush(); }, forgiven_);
 }
 
 void DurableWrites::flush_copies(BlockDevice& device, uint64_t before) {
-  flush_for_engine(device);
-  // One that was told of an error while this one was under way has noted it.
-  WriterLock lock(flush_mutex_);
-  if (failures_ != before) {
-    throw std::system_error(EIO, std::generic_category(),
-                            "another flush of the origin has failed meanwhile");
-  }
-}
-
-void DurableWrites::flush_or_note(BlockDevice& device) {
-  ReaderLock lock(flush_mutex_);
-  try {
-    device.flush();
-  } catch (...) {
-    note(std::current_exception());
-    throw;
-  }
-}
-
-void DurableWrites::note(std::exception_ptr failure) {
-  ++failures_;
   MutexLock lock(mutex_);
-  failure_ = std::move(failure);
-  is_told_ = false;
-  is_forgiven_ = false;
+  carry_out([&] { device.flush(); }, std::min(before, forgiven_));
+}
+
+void DurableWrites::flush_by(const std::function<void()>& action) {
+  MutexLock lock(mutex_);
+  carry_out(action, failures_);
+}
+
+// Throws the last failure if there are others than the first `known`, before
+// `action` or after it.
+void DurableWrites::carry_out(const std::function<void()>& action,
+                              uint64_t known) {
+  check(known);
+  const uint64_t number = next_number_++;
+  under_way_.insert(number);
+  mutex_.unlock();
+  std::exception_ptr failure;
+  try {
+    action();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  mutex_.lock();
+  under_way_.erase(number);
+  if (failure) {
+    ++failures_;
+    last_failure_ = failure;
+  }
+  ended_.notify_all();
+  // Of those that have begun by now any may have been told what this one should
+  // have been. Those that begin later cannot.
+  const uint64_t now = next_number_;
+  while (failures_ == known && is_under_way_before(now)) ended_.wait(mutex_);
+  check(known);
+}
+
+void DurableWrites::check(uint64_t known) const {
+  if (failures_ != known) std::rethrow_exception(last_failure_);
+}
+
+bool DurableWrites::is_under_way_before(uint64_t number) const {
+  return !under_way_.empty() && *under_way_.begin() < number;
+}
+
+uint64_t DurableWrites::failures() const {
+  MutexLock lock(mutex_);
+  return failures_;
 }
 
 void DurableWrites::forgive() {
   MutexLock lock(mutex_);
-  is_forgiven_ = true;
-  if (is_told_) failure_ = nullptr;
+  forgiven_ = failures_;
 }
 
 }  // namespace snapfs

@@ -196,14 +196,10 @@ void Merger::clear(const Batch& batch) {
     MutexLock lock(mutex_);
     in_doubt_.insert(in_doubt_.end(), chunks.begin(), chunks.end());
   }
+  // This flushes what others have written there, too, and a flush of theirs may
+  // be told what has become of the records.
   saying("Write error in exception store: shutting down merge", [&] {
-    try {
-      exceptions_->unrecord(batch.chunks);
-    } catch (...) {
-      // It may have been a flush, of what others have written there, too.
-      cow_durable_writes_.note(std::current_exception());
-      throw;
-    }
+    cow_durable_writes_.flush_by([&] { exceptions_->unrecord(batch.chunks); });
   });
   exceptions_->forget(batch.runs);
   // What is no exception any more is in no doubt. An earlier step that failed

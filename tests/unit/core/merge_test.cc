@@ -586,7 +586,7 @@ TEST_F(MergeTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   origin_.counting->hold(kWrite);
   in_a_thread([this] {
     EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
-                HasSubstr("another flush of the origin has failed meanwhile"));
+                HasSubstr("injected fault on origin"));
   });
   origin_.counting->wait_until_held(kWrite, 1);
   origin_.faulty->inject({.ops = kFlush});
@@ -601,6 +601,32 @@ TEST_F(MergeTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   recording_->clear();
   set_->merge_step("base");
   EXPECT_EQ(recorded().front(), "write origin 8192+8192");
+}
+
+// What it was told may have been about the records.
+TEST_F(MergeTest, a_flush_of_the_cow_that_fails_puts_cleared_records_in_doubt) {
+  diverge();
+  merge();
+  s_.counting->hold(kWriteDurable);
+  in_a_thread([this] {
+    EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
+                HasSubstr("Write error in exception store"));
+  });
+  s_.counting->wait_until_held(kWriteDurable, 1);
+  s_.faulty->inject({.ops = kFlush});
+  EXPECT_NE(refusal([&] { target("base")->flush(); }), "");
+
+  s_.counting->release();
+  threads_.join();
+
+  expect_snapshot_content("base");
+  // Whichever of the devices a crash makes the one to be read.
+  write("base", 16, 8, kLate);
+  EXPECT_EQ(origin_differs(16, 8, kLate), "");
+  EXPECT_EQ(differs("base", 16, 8, kLate), "");
+  set_->resume("base");
+  merge_all();
+  EXPECT_EQ(origin_differs(16, 8, kLate), "");
 }
 
 }  // namespace

@@ -591,7 +591,7 @@ TEST_F(RevertTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   origin_.counting->hold(kWrite);
   in_a_thread([this] {
     EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
-                HasSubstr("another flush of the origin has failed meanwhile"));
+                HasSubstr("injected fault on origin"));
   });
   origin_.counting->wait_until_held(kWrite, 1);
   origin_.faulty->inject({.ops = kFlush});

@@ -7,19 +7,11 @@
 
 #include "core/error.h"
 #include "core/merging_snapshot.h"
+#include "core/table_kind.h"
 #include "core/table_load.h"
 
 namespace snapfs {
 namespace {
-
-const SnapshotTable& as_snapshot(const Table& table) {
-  return std::get<SnapshotTable>(table.target);
-}
-
-bool is_merge(const Table& table) {
-  const auto* snapshot = std::get_if<SnapshotTable>(&table.target);
-  return snapshot != nullptr && snapshot->merge.has_value();
-}
 
 [[noreturn]] void refuse_transient(const Place& place) {
   throw TableError(place,

@@ -7,20 +7,10 @@
 
 #include "core/error.h"
 #include "core/reverter.h"
+#include "core/table_kind.h"
 #include "core/table_load.h"
 
 namespace snapfs {
-namespace {
-
-const SnapshotTable& as_snapshot(const Table& table) {
-  return std::get<SnapshotTable>(table.target);
-}
-
-const OriginTable* as_origin(const Table& table) {
-  return std::get_if<OriginTable>(&table.target);
-}
-
-}  // namespace
 
 // The note on the COW device says that the origin is half of what it was and
 // half of what this snapshot shows.
@@ -49,9 +39,8 @@ void TableLoad::prepare_revert(Item& item) {
 
 bool TableLoad::is_origin_writable(const Item& item) {
   for (const Item& other : items_) {
-    const OriginTable* origin = as_origin(other.table);
-    if (origin != nullptr && other.origin_storage == item.origin_storage) {
-      return !origin->read_only;
+    if (is_origin(other.table) && other.origin_storage == item.origin_storage) {
+      return !as_origin(other.table).read_only;
     }
   }
   return std::any_of(set_.members_.begin(), set_.members_.end(),
@@ -109,7 +98,7 @@ void TableLoad::check_revert_may_go_on(const Item& item) {
 
 void TableLoad::refuse_during_reverts() {
   for (const Item& item : items_) {
-    if (as_origin(item.table) == nullptr && item.fate != Item::Fate::loaded &&
+    if (!is_origin(item.table) && item.fate != Item::Fate::loaded &&
         item.revert_into == nullptr) {
       refuse_during_revert(item);
     }

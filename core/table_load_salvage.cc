@@ -8,14 +8,11 @@
 #include "core/error.h"
 #include "core/persistent_store.h"
 #include "core/salvaged_snapshot.h"
+#include "core/table_kind.h"
 #include "core/table_load.h"
 
 namespace snapfs {
 namespace {
-
-const SnapshotTable& as_snapshot(const Table& table) {
-  return std::get<SnapshotTable>(table.target);
-}
 
 [[noreturn]] void refuse(const Table& table, const std::string& why,
                          int error) {

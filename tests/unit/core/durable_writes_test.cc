@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <future>
 #include <memory>
 #include <system_error>
@@ -44,12 +45,13 @@ class DurableWritesTest : public testing::Test {
     }
   }
 
-  std::future<bool> begin_flush() {
-    return std::async(std::launch::async, [this] { return flushes(); });
+  std::future<bool>& begin_flush() {
+    return begun_.emplace_back(
+        std::async(std::launch::async, [this] { return flushes(); }));
   }
-  std::future<bool> begin_flush_for_engine() {
-    return std::async(std::launch::async,
-                      [this] { return flushes_for_engine(); });
+  std::future<bool>& begin_flush_for_engine() {
+    return begun_.emplace_back(std::async(
+        std::launch::async, [this] { return flushes_for_engine(); }));
   }
 
   // An error is told before what is held, or after it if it is late.
@@ -57,6 +59,7 @@ class DurableWritesTest : public testing::Test {
       std::make_shared<CountingDevice>(std::make_shared<MemoryDevice>(4096));
   FaultyDevice device_{below_};
   DurableWrites writes_;
+  std::deque<std::future<bool>> begun_;
 };
 
 TEST_F(DurableWritesTest, an_error_stays_until_it_is_forgiven) {
@@ -91,9 +94,9 @@ TEST_F(DurableWritesTest, copies_are_in_doubt_even_if_forgiven) {
 TEST_F(DurableWritesTest, of_flushes_at_once_all_fail_if_one_is_told) {
   below_->hold(kFlush);
   device_.inject({.ops = kFlush, .is_late = true});
-  std::future<bool> one = begin_flush();
-  std::future<bool> other = begin_flush();
-  std::future<bool> engine = begin_flush_for_engine();
+  std::future<bool>& one = begin_flush();
+  std::future<bool>& other = begin_flush();
+  std::future<bool>& engine = begin_flush_for_engine();
   below_->wait_until_held(kFlush, 3);
 
   below_->release();
@@ -105,25 +108,22 @@ TEST_F(DurableWritesTest, of_flushes_at_once_all_fail_if_one_is_told) {
 
 // It has been told, but is not back yet.
 TEST_F(DurableWritesTest, a_flush_waits_for_what_earlier_ones_are_told) {
-  std::future<bool> later;
-  std::future<bool> engine;
   device_.inject({.ops = kFlush});
   device_.set_on_failed_flush([&] {
-    later = begin_flush();
-    engine = begin_flush_for_engine();
+    begin_flush();
+    begin_flush_for_engine();
     eventually([&] { return below_->counts().flushes == 2; });
   });
 
   EXPECT_FALSE(flushes());
 
-  EXPECT_FALSE(later.get());
-  EXPECT_FALSE(engine.get());
+  for (std::future<bool>& later : begun_) EXPECT_FALSE(later.get());
 }
 
 TEST_F(DurableWritesTest, a_flush_under_way_fails_even_if_that_is_forgiven) {
   below_->hold(kFlush);
-  std::future<bool> user = begin_flush();
-  std::future<bool> engine = begin_flush_for_engine();
+  std::future<bool>& user = begin_flush();
+  std::future<bool>& engine = begin_flush_for_engine();
   below_->wait_until_held(kFlush, 2);
   device_.inject({.ops = kFlush});
   EXPECT_FALSE(flushes());
@@ -138,7 +138,7 @@ TEST_F(DurableWritesTest, a_flush_under_way_fails_even_if_that_is_forgiven) {
 
 TEST_F(DurableWritesTest, what_was_met_by_the_way_is_told_to_all) {
   below_->hold(kFlush);
-  std::future<bool> user = begin_flush();
+  std::future<bool>& user = begin_flush();
   below_->wait_until_held(kFlush, 1);
   device_.inject({.ops = kFlush});
 

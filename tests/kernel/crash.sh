@@ -24,10 +24,10 @@ for round in 1 2 3 4; do
     used=${used#* snapshot }
     [ "${used%%/*}" -ge "$enough" ]
   }
-  wait_until 30 in_use
+  wait_until in_use
   kill -KILL "$daemon"
   ! wait $writer || fail "the writer had ended before"
-  wait_until 10 gone "$daemon"
+  wait_until gone "$daemon"
   umount mnt
 
   [ "$(sha origin.img)" != "$before" ] || fail "nothing had been written"

@@ -129,7 +129,7 @@ done
 for worker in verify_origin work_in_fs use_snapshot; do
   did=$(cat $worker.rounds)
   went_on() { [ "$(cat $worker.rounds)" -gt "$did" ]; }
-  wait_until 60 went_on
+  wait_until went_on
 done
 touch stop
 for worker in "${workers[@]}"; do

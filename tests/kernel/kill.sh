@@ -188,10 +188,10 @@ work_and_kill() {
     fios+=($!)
   done
   # Everybody has done something, and goes on.
-  wait_until 60 has_grown records $((sizes[0] + 200))
-  wait_until 60 has_grown now.files "${sizes[1]}"
-  wait_until 60 has_grown past.files "${sizes[2]}"
-  for pid in "${fios[@]}"; do wait_until 60 has_written "$pid" 200000; done
+  wait_until has_grown records $((sizes[0] + 200))
+  wait_until has_grown now.files "${sizes[1]}"
+  wait_until has_grown past.files "${sizes[2]}"
+  for pid in "${fios[@]}"; do wait_until has_written "$pid" 200000; done
   for pid in "${workers[@]}" "${fios[@]}"; do
     ! gone "$pid" || fail "$where: somebody gave up before the kill"
   done
@@ -207,7 +207,7 @@ work_and_kill() {
     ! grep -E "verify failed|bad magic|bad header" $name.log ||
       fail "$where: fio found wrong data on $name"
   done
-  wait_until 20 gone "$daemon"
+  wait_until gone "$daemon"
   umount now
   umount past
   detach "$ext4"

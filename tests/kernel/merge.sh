@@ -73,15 +73,15 @@ merge_here() {
     unmount_merge
     return 1
   fi
-  wait_until 60 has_merged $((1 + RANDOM % (rest > 200 ? 200 : rest)))
+  wait_until has_merged $((1 + RANDOM % (rest > 200 ? 200 : rest)))
   if [ "$mode" = power ]; then
     kill -STOP "$daemon"
-    wait_until 30 stands_still "$daemon"
+    wait_until stands_still "$daemon"
     cp origin.img origin.cut
     cp snap.cow snap.cut
   fi
   kill -KILL "$daemon"
-  wait_until 30 gone "$daemon"
+  wait_until gone "$daemon"
   umount -l mnt
   plug_out
   [ "$mode" = power ] || return 0
@@ -157,7 +157,7 @@ done
 
 # To its end here, and a look at it there.
 mount_merge 1GiB
-wait_until 60 has_merged 1000000
+wait_until has_merged 1000000
 unmount_merge
 eq "$(sha origin.img)" "$expected" "the origin at the end"
 in_kernel <<<"load P $chunk; report; unload" >kernels

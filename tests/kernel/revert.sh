@@ -23,9 +23,9 @@ for chunk in 8 32; do
   [ "$(sha mnt/origin)" != "$expected" ] || fail "there is nothing to revert"
   "$SNAPFS" revert -m mnt --rate 1MiB snap
   eq "$(sha mnt/origin)" "$expected" "the origin"
-  wait_until 30 has_reverted 20
+  wait_until has_reverted 20
   kill -KILL "$daemon"
-  wait_until 10 gone "$daemon"
+  wait_until gone "$daemon"
   umount -l mnt
   [ "$(sha origin.img)" != "$expected" ] || fail "it had ended already"
   in_kernel_is "$expected" "half-way"
@@ -37,7 +37,7 @@ for chunk in 8 32; do
     dd of=mnt/origin bs=4k seek=17 conv=notrunc,fsync status=none
   head -c 65536 /dev/urandom |
     dd of=mnt/snap bs=4k seek=100 conv=notrunc,fsync status=none
-  wait_until 60 is_done
+  wait_until is_done
   origin=$(sha mnt/origin)
   snapshot=$(sha mnt/snap)
   unmount mnt

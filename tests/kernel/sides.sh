@@ -114,7 +114,7 @@ end_merges() {
   for p in $pairs; do
     [ -n "${merging[p]}" ] || continue
     eq "$(sha mnt/o$p)" "$(sha $p/origin.view)" "$where: a merge that is left"
-    wait_until 60 merge_has_ended
+    wait_until merge_has_ended
     ended=$((ended + 1))
   done
   unmount mnt
@@ -212,7 +212,7 @@ crash_here() {
     snap_durable[p]=$((at - 1))
     [ "${synced[p]}" = fsync ] || snap_durable[p]=$((crash_from[p] - 1))
   done
-  wait_until 20 gone "$daemon"
+  wait_until gone "$daemon"
   umount -l mnt
 }
 declare -a crash_from crash_to synced snap_durable origin_durable

@@ -39,7 +39,7 @@ begin 80 "{wait: 1h}"
 writer=$!
 times=0
 while
-  wait_until 60 waits_or_ends $writer
+  wait_until waits_or_ends $writer
   kill -0 $writer 2>/dev/null
 do
   truncate -s +33K snap.cow
@@ -62,7 +62,7 @@ start P 8 "when_full: {wait: 1h}"
 "$TEST_IO" replay mnt/snap mnt/origin <ops.list &
 writer=$!
 while
-  wait_until 60 waits_or_ends $writer
+  wait_until waits_or_ends $writer
   kill -0 $writer 2>/dev/null
 do
   kib=$((kib + 36))

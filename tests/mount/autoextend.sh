@@ -41,14 +41,14 @@ mount_snapfs tables.d mnt
 dd if=/dev/zero of=mnt/waits bs=4k count=210 conv=notrunc,fsync status=none
 LVEXTEND=$work/lvextend "$script" -n mnt waits >said 2>&1 &
 dry=$!
-wait_until 10 grep -q "waits: 8.% used; extending ${waits:?} by 20%" said
+wait_until grep -q "waits: 8.% used; extending ${waits:?} by 20%" said
 kill $dry
 wait $dry || :
 eq "$(calls)" 0 "calls of a dry run"
 
 LVEXTEND=$work/lvextend "$script" mnt waits overflows >said 2>&1 &
 helper=$!
-wait_until 10 grep -qx -- "--extents +20%LV $waits" calls
+wait_until grep -qx -- "--extents +20%LV $waits" calls
 dd if=/dev/zero of=mnt/waits bs=64k count=200 oflag=direct conv=notrunc,fsync \
   status=none
 [ "$(calls)" -ge 10 ] || fail "called $(calls) times only"
@@ -58,7 +58,7 @@ dd if=/dev/zero of=mnt/waits bs=64k count=200 oflag=direct conv=notrunc,fsync \
 # One that overflows is resumed.
 ! dd if=/dev/zero of=mnt/overflows bs=1M count=1 conv=notrunc status=none \
   2>/dev/null || fail "there was room for it"
-wait_until 10 grep -q "resume overflows has room again" mnt/.control/log
+wait_until grep -q "resume overflows has room again" mnt/.control/log
 eq "$(grep -c "${overflows:?}" calls)" 1 "calls for an overflow"
 dd if=/dev/zero of=mnt/overflows bs=4k count=10 conv=notrunc,fsync status=none
 
@@ -69,5 +69,5 @@ dd if=/dev/zero of=mnt/other bs=4k count=1 conv=notrunc,fsync status=none
 # It leaves nothing behind that would keep the mount busy.
 kill $helper
 wait $helper || :
-wait_until 10 umount mnt 2>umount.log
-wait_until 30 gone "$daemon"
+wait_until umount mnt 2>umount.log
+wait_until gone "$daemon"

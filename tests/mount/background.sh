@@ -53,9 +53,9 @@ rm -f new.cow later.cow
 mkdir ending
 ln -s "$(command -v flock)" ending/snapfs
 hold() {
-  ending/snapfs origin.img sleep 60 &
+  ending/snapfs origin.img sleep infinity &
   holder=$!
-  wait_until 10 pgrep --parent "$holder" >sleeper.log
+  wait_until pgrep --parent "$holder" >sleeper.log
 }
 let_go() {
   kill "$(tail -n1 sleeper.log)"
@@ -68,7 +68,7 @@ the_daemon_waits() {
 }
 nothing_comes_of_it() {
   let_go
-  wait_until 20 gone "$child"
+  wait_until gone "$child"
   ! mountpoint -q mnt || fail "mounted, though the caller $1"
   [ ! -e new.cow ] || fail "a file is left, though the caller $1"
 }
@@ -76,7 +76,7 @@ nothing_comes_of_it() {
 hold
 "$SNAPFS" mount spec mnt 2>killed.log &
 caller=$!
-wait_until 10 the_daemon_waits
+wait_until the_daemon_waits
 kill -KILL "$caller"
 wait "$caller" || true
 nothing_comes_of_it "was killed"
@@ -86,7 +86,7 @@ hold
 # (What a script starts with & ignores SIGINT.)
 env --default-signal=INT setsid "$SNAPFS" mount spec mnt 2>interrupted.log &
 caller=$!
-wait_until 10 the_daemon_waits
+wait_until the_daemon_waits
 kill -INT -- "-$caller"
 wait "$caller" || true
 nothing_comes_of_it "was interrupted"
@@ -95,7 +95,7 @@ nothing_comes_of_it "was interrupted"
 "$SNAPFS" mount -f spec mnt 2>foreground.log &
 foreground=$!
 daemons+=("$foreground")
-wait_until 10 mountpoint -q mnt
+wait_until mountpoint -q mnt
 same mnt/snap origin.img "the snapshot"
 kill -TERM "$foreground"
 wait "$foreground" || fail "status $? of a foreground mount"

@@ -9,12 +9,12 @@ stamped origin.img 1M
 mkdir refused
 
 # A sanitizer reserves more address space than any limit allows.
-limits='ulimit -t 10'
+limits="ulimit -t $patience"
 grep -q __asan_init "$SNAPFS" || limits+=' -v 1500000'
 
 # bad SPEC PART...
 bad() {
-  must_fail bash -c "$limits; exec timeout 20 \"\$@\"" bash \
+  must_fail bash -c "$limits; exec timeout $patience \"\$@\"" bash \
     "$SNAPFS" mount "$1" refused
   eq "$status" 32 "exit status for $1 ($text)"
   eq "$(wc -l <<<"$text")" 1 "lines of the error for $1: $text"

@@ -27,7 +27,7 @@ eq "$("$SNAPFS" table -m mnt base)" "$(cat spec/base.yaml)" "table"
 "$SNAPFS" events -m mnt >events.log &
 follower=$!
 opened() { find "/proc/$follower/fd" -lname "$work/mnt/*" | grep -q .; }
-wait_until 10 opened
+wait_until opened
 snapshot_table base "{path: one.cow, create: true, size: 1MiB}" >one.yaml
 snapshot_table base "{path: two.cow, create: true, size: 1MiB}" >two.yaml
 "$SNAPFS" load -m mnt one.yaml two.yaml
@@ -62,7 +62,7 @@ contains "$text" "No such file" "the reason"
 
 # events came as they happened.
 for event in "load one" "load three" "refuse bad" "remove two"; do
-  wait_until 10 grep -q " $event " events.log
+  wait_until grep -q " $event " events.log
 done
 kill "$follower"
 wait "$follower" || true

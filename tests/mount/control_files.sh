@@ -36,8 +36,8 @@ eq "$(status_line mnt snap)" "0 8192 snapshot 112/16384 16" \
 # Two readers of events see everything from their open on, and wait for more
 # unless they are asked not to.
 exec 4<$control/events 5<$control/events
-timeout 30 head -n 3 <&4 >one &
-timeout 30 head -n 3 <&5 >two &
+timeout "$patience" head -n 3 <&4 >one &
+timeout "$patience" head -n 3 <&5 >two &
 snapshot_table base "{path: $work/more.cow, create: true, size: 8MiB}" >more.new
 cp more.new $control/tables/more.yaml
 echo nonsense >bad.new

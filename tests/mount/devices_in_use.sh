@@ -86,15 +86,15 @@ rm mnt/.control/tables/again.yaml
 # A path on this very mount would wait for itself.
 for path in mnt/base mnt/one; do
   snapshot_table base "{path: $work/$path, initialise: force}" >new
-  must_fail timeout 20 cp new mnt/.control/tables/self.yaml
+  must_fail timeout "$patience" cp new mnt/.control/tables/self.yaml
   [ "$status" -ne 124 ] || fail "a COW on this very mount: cp hangs"
   origin_table "$work/$path" >new
-  must_fail timeout 20 cp new mnt/.control/tables/self.yaml
+  must_fail timeout "$patience" cp new mnt/.control/tables/self.yaml
   [ "$status" -ne 124 ] || fail "an origin on this very mount: cp hangs"
 done
 attach mnt/one
 snapshot_table base "{path: $loop, initialise: force}" >new
-must_fail timeout 20 cp new mnt/.control/tables/self.yaml
+must_fail timeout "$patience" cp new mnt/.control/tables/self.yaml
 [ "$status" -ne 124 ] || fail "a loop device on this very mount: cp hangs"
 detach "$loop"
 eq "$(sha mnt/one)" "$used" "the snapshot after all these attempts"

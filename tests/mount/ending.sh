@@ -37,7 +37,7 @@ for field in "SOURCE $work/tables.d" "FSTYPE fuse.snapfs"; do
 done
 write_both
 umount mnt
-wait_until 10 gone "$daemon"
+wait_until gone "$daemon"
 
 mount_snapfs tables.d mnt
 check "after umount"
@@ -48,13 +48,13 @@ umount --lazy mnt
 kill -0 "$daemon" || fail "the daemon left a user behind"
 same <(cat <&3) snap.expected "a file that is open after umount --lazy"
 exec 3<&-
-wait_until 10 gone "$daemon"
+wait_until gone "$daemon"
 
 mount_snapfs tables.d mnt
 check "after umount --lazy"
 write_both
 kill -TERM "$daemon"
-wait_until 10 gone "$daemon"
+wait_until gone "$daemon"
 ! mountpoint -q mnt || fail "SIGTERM did not unmount"
 
 mount_snapfs tables.d mnt
@@ -62,12 +62,12 @@ check "after SIGTERM"
 exec 3<>mnt/snap
 kill -TERM "$daemon"
 write_both
-wait_until 10 grep -q "$(readlink -f mnt/snap)\|snap" mnt/.control/errors \
+wait_until grep -q "$(readlink -f mnt/snap)\|snap" mnt/.control/errors \
   mnt/.control/log
 check "after SIGTERM with a file open"
 exec 3<&-
 umount mnt
-wait_until 10 gone "$daemon"
+wait_until gone "$daemon"
 
 # A crash: what was synced is there, and the next mount has no quarrel with the
 # dead.
@@ -80,7 +80,7 @@ for file in mnt/snap snap.expected; do
     conv=notrunc,fsync status=none
 done
 kill -KILL "$daemon"
-wait_until 10 gone "$daemon"
+wait_until gone "$daemon"
 must_fail stat mnt/snap
 umount mnt
 mount_snapfs tables.d mnt
@@ -91,7 +91,7 @@ unmount mnt
 "$SNAPFS" mount -f tables.d mnt &
 foreground=$!
 daemons+=("$foreground")
-wait_until 10 mountpoint -q mnt
+wait_until mountpoint -q mnt
 eq "$(cat mnt/.control/pid)" "$foreground" "the daemon in the foreground"
 kill -TERM "$foreground"
 wait $foreground || fail "status of a daemon that SIGTERM ended: $?"

@@ -23,7 +23,7 @@ reader=$!
 expect() {
   local follower
   for follower in followed read; do
-    wait_until 20 grep -qE "^[-0-9T:.]+Z $1 $2 .*$3" $follower
+    wait_until grep -qE "^[-0-9T:.]+Z $1 $2 .*$3" $follower
   done
 }
 # Until it is heard: both may not follow yet.
@@ -31,7 +31,7 @@ hears() {
   echo "target: none" 2>/dev/null >$tables/bad.yaml || :
   grep -q " refuse bad " followed && grep -q " refuse bad " read
 }
-wait_until 20 hears
+wait_until hears
 
 echo "target: snapshto" >bad.yaml
 must_fail cp bad.yaml $tables/bad.yaml
@@ -50,7 +50,7 @@ expect handover next "took over the store of snap"
 echo suspend >mnt/.control/state/base
 echo resume >mnt/.control/state/base
 expect resume base "resumed"
-wait_until 10 rm $tables/snap.yaml 2>/dev/null
+wait_until rm $tables/snap.yaml 2>/dev/null
 expect remove snap "removed"
 snapshot_table base "$work/po.cow" "chunk_size: 4KiB" "store: PO" \
   >$tables/po.yaml

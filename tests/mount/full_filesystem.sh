@@ -63,7 +63,7 @@ for kind in ext4 tmpfs; do
   overwrite 5 &
   writer=$!
   for i in 1 2 3; do
-    wait_until 30 somebody_waits
+    wait_until somebody_waits
     truncate -s $(($(stat -c %s small/ballast) - (2 << 20))) small/ballast
   done
   rm small/ballast

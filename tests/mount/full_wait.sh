@@ -41,7 +41,7 @@ origin_table "$work/other.img" >mnt/.control/tables/other.yaml
 
 dd if=/dev/urandom of=fs/file bs=1M count=20 conv=notrunc,fsync status=none &
 writer=$!
-wait_until 30 somebody_waits
+wait_until somebody_waits
 kill -0 $writer || fail "the writer did not wait"
 contains "$(cat mnt/.control/log)" \
   " full snap $work/snap.cow is full: writers wait for room, 3600 s at most" \
@@ -53,8 +53,8 @@ contains "$(status_line mnt snap)" "/8192 " "the status line"
 
 # A little more is not enough for all of it; then it is.
 truncate -s 6M snap.cow
-wait_until 30 grep -q ' grow snap ' mnt/.control/log
-wait_until 30 somebody_waits
+wait_until grep -q ' grow snap ' mnt/.control/log
+wait_until somebody_waits
 truncate -s 64M snap.cow
 wait $writer || fail "the writer"
 eq "$(waiting)" 0 "requests that wait"
@@ -76,20 +76,20 @@ until_full() {
 until_full
 "$TEST_IO" pwrite mnt/snap $((2 << 20)) 4096 &
 killed=$!
-wait_until 10 somebody_waits
+wait_until somebody_waits
 kill -KILL $killed
-wait_until 10 gone $killed
+wait_until gone $killed
 eq "$(waiting)" 0 "requests of a killed process"
 
 "$TEST_IO" pwrite mnt/snap $((2 << 20)) 4096 >aborted &
 aborted=$!
 "$TEST_IO" pwrite mnt/base $((3 << 20)) 4096 >kept &
 kept=$!
-wait_until 10 waits 2
+wait_until waits 2
 "$SNAPFS" abort mnt/snap
 wait $aborted || :
 eq "$(cat aborted)" EIO "an aborted request"
-wait_until 10 waits 1
+wait_until waits 1
 must_fail "$SNAPFS" abort mnt/snap
 contains "$text" "none of its requests waits for room" "the error"
 
@@ -113,9 +113,9 @@ load "when_full: {wait: 1h}"
 until_full
 "$TEST_IO" pwrite mnt/base $((3 << 20)) 4096 >ended &
 ended=$!
-wait_until 10 somebody_waits
+wait_until somebody_waits
 kill -TERM "$daemon"
-wait_until 20 grep -q "base: in use" mnt/.control/errors
+wait_until grep -q "base: in use" mnt/.control/errors
 kill -TERM "$daemon"
-wait_until 30 gone "$daemon"
+wait_until gone "$daemon"
 wait $ended || :

@@ -30,7 +30,7 @@ ahead=0
 for round in {1..25}; do
   rm -f a.cow b.cow
   truncate -s 2M a.cow b.cow
-  wait_until 20 has_counted "$(value mnt/b)"
+  wait_until has_counted "$(value mnt/b)"
   group "chunk_size: 8" >group.yaml
   "$SNAPFS" load -m mnt group.yaml
   a=$(value mnt/snap-a)
@@ -38,7 +38,7 @@ for round in {1..25}; do
   [ "$a" -eq "$b" ] || [ "$a" -eq $((b + 1)) ] ||
     fail "round $round: one counts $a and the other $b"
   ahead=$((ahead + a - b))
-  wait_until 20 has_counted "$(value mnt/b)"
+  wait_until has_counted "$(value mnt/b)"
   # Both go to other names when the last of the two is suspended.
   prefix=new- group >group.yaml
   "$SNAPFS" load -m mnt group.yaml

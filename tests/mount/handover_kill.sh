@@ -108,7 +108,7 @@ for ((round = 1; round <= count; ++round)); do
   size=$(stat -c %s records)
   "$TEST_IO" record mnt records $blocks base a b &
   recorder=$!
-  wait_until 20 grown records $((size + 60))
+  wait_until grown records $((size + 60))
   case $((RANDOM % 3)) in
     0) # whatever it is that goes on then
       (
@@ -131,7 +131,7 @@ for ((round = 1; round <= count; ++round)); do
       ;;
   esac
   wait "$recorder" || fail "round $round: the recorder"
-  wait_until 20 gone "$daemon"
+  wait_until gone "$daemon"
   umount -l mnt
 done
 
@@ -142,6 +142,6 @@ read_states
 check_spec
 "$TEST_IO" check-records "mnt/$live" mnt/base records
 umount mnt
-wait_until 20 gone "$daemon"
+wait_until gone "$daemon"
 echo "$count kills, $(grep -c '^done' records) acknowledged writes;" \
   "SPEC had both tables $both times, a waiting one $waited times"

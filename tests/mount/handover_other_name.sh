@@ -31,7 +31,7 @@ mkfifo hold
 "$TEST_IO" mmap-hold mnt/snap $((63 << 20)) 65536 7 <hold >mapped 2>held &
 holder=$!
 exec 4>hold
-wait_until 10 grep -q held held
+wait_until grep -q held held
 
 snapshot_table base "$work/snap.cow" "store: PO" >$tables/next.yaml
 [ ! -e mnt/next ] || fail "it has a file before it is live"

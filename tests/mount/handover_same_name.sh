@@ -38,7 +38,7 @@ mkfifo hold
 "$TEST_IO" mmap-hold mnt/snap $((36 << 20)) 65536 7 <hold >mapped 2>held &
 holder=$!
 exec 4>hold
-wait_until 10 grep -q held held
+wait_until grep -q held held
 
 # Somebody writes, synchronises and reads again all the time.
 worker() {
@@ -57,7 +57,7 @@ worker=$!
 worked() { [ "$(cat rounds)" -gt "$1" ]; }
 
 for i in 1 2 3 4 5 6; do
-  wait_until 30 worked "$(cat rounds)"
+  wait_until worked "$(cat rounds)"
   case $((i % 3)) in
     0) reload "length: 40MiB" "# $i" ;;
     1) reload "length: 64MiB" "store: PO" ;;
@@ -92,7 +92,7 @@ capabilities=$((16#$(awk '/^CapEff/ { print $2 }' /proc/self/status)))
 if [ $((capabilities >> 24 & 1)) -eq 1 ]; then
   resize2fs "$loop" 64M >resize.log 2>&1 || fail "resize2fs"
 fi
-wait_until 30 worked "$(cat rounds)"
+wait_until worked "$(cat rounds)"
 touch stop
 wait $worker || fail "the worker: $(cat worker.log)"
 if [ ! -e resize.log ]; then

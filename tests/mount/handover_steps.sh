@@ -109,7 +109,7 @@ contains "$text" "busy" "removing a source"
 contains "$(tail -n 1 mnt/.control/errors)" "D waits for the store of B" "errors"
 eq "$(sha mnt/B)" "$content" "what B shows"
 rm $tables/D.yaml
-wait_until 10 rm $tables/B.yaml 2>/dev/null
+wait_until rm $tables/B.yaml 2>/dev/null
 eq "$(od -An -tx1 -N16 cow)" \
   " 53 6e 41 70 01 00 00 00 01 00 00 00 08 00 00 00" "the header of the COW"
 
@@ -139,7 +139,7 @@ table "length: 24576" >$tables/E.yaml
 contains "$(cat $tables/E.next.yaml)" 24576 "the table that waits"
 echo resume >$state/E
 statuses E "0 24576 snapshot 440/8192 16"
-wait_until 10 rm $tables/E.yaml 2>/dev/null
-wait_until 10 rm $tables/orig.yaml 2>/dev/null
+wait_until rm $tables/E.yaml 2>/dev/null
+wait_until rm $tables/orig.yaml 2>/dev/null
 eq "$(ls mnt)" "" "the devices"
 unmount mnt

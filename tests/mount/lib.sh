@@ -57,15 +57,20 @@ must_fail() {
   [ "$status" -ne 0 ] || fail "succeeded, but should not have: $*"
 }
 
-# wait_until SECONDS COMMAND...: for conditions that come true by themselves.
-wait_until() {
-  local end=$((SECONDS + $1 + 1))
-  shift
+# wait_until COMMAND...: for conditions that come true by themselves.
+wait_until() { comes_true "$@" || fail "this did not come true: $*"; }
+
+comes_true() {
+  local end=$((SECONDS + patience))
   until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || fail "this did not come true: $*"
+    [ "$SECONDS" -lt "$end" ] || return 1
     sleep 0.02
   done
 }
+
+# The seconds after which we say that something hangs: far more than it takes on
+# a machine that is busy with others.
+patience=100
 
 # Also one that has ended, with all its threads, and that its parent has not
 # asked for yet.
@@ -94,7 +99,7 @@ attach() {
 
 detach() {
   losetup --detach "$1"
-  wait_until 10 not_attached "$1"
+  wait_until not_attached "$1"
 }
 
 not_attached() { ! losetup "$1" >/dev/null 2>&1; }
@@ -144,7 +149,7 @@ unmount() {
   local pid
   pid=$(cat "$1/.control/pid")
   umount "$1"
-  wait_until 30 gone "$pid"
+  wait_until gone "$pid"
 }
 
 # refuse_mount SPEC PART...: mounting SPEC fails with 32 and an error that has
@@ -210,7 +215,7 @@ let_go() {
     for state in "$item"/.control/state/*; do
       line=
       { read -r line <"$state"; } 2>/dev/null
-      [ "${line:-live}" = live ] || timeout 10 \
+      [ "${line:-live}" = live ] || timeout "$patience" \
         sh -c 'echo resume >"$1" || echo abort >"$1"' sh "$state" 2>/dev/null
     done
   done
@@ -229,12 +234,8 @@ take_down() {
   for item in $(mounts_below); do
     umount "$item" || leak "cannot unmount $item"
   done
-  local end=$((SECONDS + 15))
   for item in "${daemons[@]}"; do
-    until gone "$item"; do
-      [ "$SECONDS" -lt "$end" ] || { leak "daemon $item goes on"; break; }
-      sleep 0.02
-    done
+    comes_true gone "$item" || leak "daemon $item goes on"
   done
   item=$(mounts_below)
   [ -z "$item" ] || leak "mounts are left: $item"

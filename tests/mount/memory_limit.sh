@@ -94,9 +94,9 @@ mount_limited tables.d mnt
 "$TEST_IO" record mnt records 64 records rsnap &
 recorder=$!
 acknowledged() { [ "$(grep -c '^done' records)" -gt 20 ]; }
-wait_until 60 acknowledged
+wait_until acknowledged
 for _ in {1..100}; do storm base || break; done
-wait_until 20 gone "$daemon"
+wait_until gone "$daemon"
 wait "$recorder" || fail "the recorder"
 [ "$(oom_kills)" -gt 0 ] || fail "it was not the kernel that ended it"
 umount -l mnt

@@ -48,7 +48,7 @@ worker=$!
 worked() { [ "$(cat rounds)" -gt "$1" ]; }
 goes_on() {
   kill -0 $worker 2>/dev/null || fail "the worker gave up: $(cat worker.log)"
-  wait_until 30 worked "$(cat rounds)"
+  wait_until worked "$(cat rounds)"
 }
 goes_on
 
@@ -80,7 +80,7 @@ eq "$(value merge_rate)" 131072 "rate"
 contains "$(cat $control/metrics)" 'snapfs_merge_total_bytes{device="base"}' \
   "the metrics"
 goes_on
-wait_until 30 has_merged 16
+wait_until has_merged 16
 total=$(value merge_total_chunks)
 [ "$(value merge_merged_chunks)" -lt $((total / 2)) ] || fail "no rate limit"
 
@@ -91,7 +91,7 @@ eq "$(value merge)" suspended "phase"
 sleep 0.7
 eq "$(value merge_merged_chunks)" "$paused" "what is merged in a pause"
 "$SNAPFS" resume -m mnt base
-wait_until 30 has_merged $((paused + 16))
+wait_until has_merged $((paused + 16))
 goes_on
 
 # What cannot be meanwhile.
@@ -108,7 +108,7 @@ if command -v script >/dev/null; then
   script -qec "$SNAPFS merge -m mnt --wait base" /dev/null >bar.log </dev/null &
   bar=$!
 fi
-wait_until 10 grep -q "^base: [0-9]* %, .* of " plain.log
+wait_until grep -q "^base: [0-9]* %, .* of " plain.log
 "$SNAPFS" table -m mnt base | sed 's/^merge_rate: .*/merge_rate: 32MiB/' |
   "$SNAPFS" load -m mnt -n base -
 eq "$(value merge_rate)" $((32 << 20)) "the new rate"
@@ -153,7 +153,7 @@ content=$(sha mnt/new)
 "$SNAPFS" merge -m mnt --rate 64KiB --force new
 "$SNAPFS" merge -m mnt --wait base >removed.log 2>&1 &
 follower=$!
-wait_until 10 grep -q "%" removed.log
+wait_until grep -q "%" removed.log
 "$SNAPFS" remove -m mnt new other
 "$SNAPFS" remove -m mnt base
 status=0
@@ -162,7 +162,7 @@ eq "$status" 2 "exit status of --wait after a removal"
 printf '%s\n' "target: snapshot-merge" "origin: $work/origin.img" \
   "cow: {path: $work/new.cow, stale: accept}" |
   "$SNAPFS" load -m mnt -n base -
-wait_until 30 is_plain
+wait_until is_plain
 eq "$(sha mnt/base)" "$content" "the origin after the rest of the merge"
 unmount mnt
 eq "$(sha origin.img)" "$content" "the device"

@@ -48,11 +48,11 @@ end_daemon() {
   local name
   if [ "$mode" = power ]; then
     kill -STOP "$daemon"
-    wait_until 30 stands_still "$daemon"
+    wait_until stands_still "$daemon"
     for name in $devices; do cp --sparse=always "$name.disk" "$name.cut"; done
   fi
   kill -KILL "$daemon"
-  wait_until 30 gone "$daemon"
+  wait_until gone "$daemon"
   umount -l mnt
   [ "$mode" = power ] || return 0
   for name in $devices; do
@@ -120,7 +120,7 @@ other=$(sha mnt/other)
 while [ "$ends" -lt "$count" ]; do
   is_merging || begin
   [ $((RANDOM % 3)) -ne 0 ] || scribble mnt/base 1
-  wait_until 60 has_merged $((1 + RANDOM % 60))
+  wait_until has_merged $((1 + RANDOM % 60))
   text=$(cat $control/status/base)
   end_daemon
   mount_snapfs spec mnt -o save
@@ -138,7 +138,7 @@ while [ "$ends" -lt "$count" ]; do
 done
 
 # The last one to its end.
-wait_until 60 has_ended
+wait_until has_ended
 check
 unmount mnt
 same origin.img expected "the device"

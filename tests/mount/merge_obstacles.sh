@@ -56,7 +56,7 @@ refused "change the content of base under its users (open in $$ " \
 "$SNAPFS" merge -m mnt --force snap
 same mnt/base /dev/fd/3 "the open file"
 exec 3<&-
-wait_until 30 has_failed
+wait_until has_failed
 contains "$(value reason)" "No space left on device" "the reason"
 eq "$(value merge)" failed "the phase"
 contains "$(cat $control/log)" " merge-failed base " "the log"
@@ -84,8 +84,8 @@ contains "$text" "waits for the end of the merge of base" "the error"
 # The cause is gone.
 mount -o remount,size=64m small
 "$SNAPFS" resume -m mnt base
-wait_until 30 is_plain
-wait_until 30 [ -e mnt/later ]
+wait_until is_plain
+wait_until [ -e mnt/later ]
 eq "$(cat $control/state/later)" live "the state of what has waited"
 dd if=/dev/zero of=mnt/base bs=1M count=8 conv=notrunc,fsync status=none
 eq "$(sha mnt/later)" "$content" "the snapshot that was taken at the end"

@@ -50,7 +50,7 @@ fill changed 5
 fill new 6
 detach_fs
 "$SNAPFS" merge -m mnt --rate 1MiB snap
-wait_until 30 has_merged 64
+wait_until has_merged 64
 all=$(value merge_total_chunks)
 unmount mnt
 
@@ -68,11 +68,11 @@ holds changed 5
 holds new 6
 [ ! -e fs/lost ] || fail "the origin's file is there"
 fill later 7
-wait_until 30 has_merged 32
+wait_until has_merged 32
 rm fs/new
 "$SNAPFS" table -m mnt base | sed '/^merge_rate:/d' |
   "$SNAPFS" load -m mnt -n base -
-wait_until 60 is_plain
+wait_until is_plain
 fill changed 8
 holds later 7
 detach_fs

@@ -61,7 +61,7 @@ goes_on() {
 # ends STATES: the rest of it, fast
 ends() {
   printf '%s\n' "$table" >$control/tables/base.yaml
-  wait_until 30 is_plain
+  wait_until is_plain
   eq "$(sha mnt/base)" "$content" "base after the merge"
   "$SNAPFS" table -m mnt base >base.text
   contains "$(cat base.text)" "target: snapshot-origin" "the table"
@@ -82,7 +82,7 @@ for where in spec vm.yaml; do
     eq "$(sha mnt/snap)" "$content" "the snapshot, waiting"
     "$SNAPFS" suspend -m mnt snap
     is_merging || fail "it does not merge"
-    wait_until 30 has_merged 8
+    wait_until has_merged 8
     remount
     goes_on "base: live,snap: live,"
     eq "$(sha mnt/snap)" "$content" "the second name after a remount"
@@ -96,7 +96,7 @@ for where in spec vm.yaml; do
   snapshot_table base "{path: $work/o.cow, create: true, size: 1MiB}" >o.yaml
   must_fail "$SNAPFS" load -m mnt -n other o.yaml
   contains "$text" "a snapshot cannot be taken during a merge" "the refusal"
-  wait_until 30 has_merged 8
+  wait_until has_merged 8
   remount
   goes_on "base: live,"
   ends

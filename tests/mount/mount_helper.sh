@@ -112,7 +112,7 @@ umount --lazy mnt
 ! mountpoint -q mnt || fail "umount --lazy has not unmounted"
 same <(cat <&3) origin.img "an open file after umount --lazy"
 exec 3<&-
-wait_until 20 ended "$pid"
+wait_until ended "$pid"
 
 # Another name of the same mount keeps the daemon; umount(8) does not wait.
 mkdir bind

@@ -22,7 +22,7 @@ mkfifo go
 holder=$!
 exec 3>go
 held() { [ -s said ]; }
-wait_until 60 held
+wait_until held
 grep -qx "open_files: $count" mnt/.control/status/snap ||
   fail "$(cat mnt/.control/status/snap)"
 [ "$(descriptors)" -le $((before + 10)) ] ||
@@ -36,5 +36,5 @@ snapshot_table base snap.cow "activate: now" >mnt/.control/tables/snap.yaml
 exec 3>&-
 wait $holder || fail "not all of them could be read"
 closed() { grep -qx "open_files: 0" mnt/.control/status/snap; }
-wait_until 60 closed
+wait_until closed
 "$SNAPFS" remove -m mnt snap

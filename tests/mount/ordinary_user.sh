@@ -49,7 +49,7 @@ as_user sed 's/snap.cow/other.cow/' user/tables.d/snap.yaml |
   as_user tee user/mnt/.control/tables/other.yaml >/dev/null
 same <(as_user cat user/mnt/base) <(as_user cat user/mnt/other) "a new snapshot"
 as_user fusermount3 -u user/mnt
-wait_until 10 gone "$daemon"
+wait_until gone "$daemon"
 
 # For all to use, as far as the modes of the files go; .control is not.
 cp /etc/fuse.conf fuse.conf
@@ -75,7 +75,7 @@ must_fail as_third cp user/tables.d/base.yaml user/mnt/.control/tables/new.yaml
 must_fail as_third ls user/mnt/.control
 must_fail as_third rm user/mnt/.control/tables/base.yaml
 as_user fusermount3 -u user/mnt
-wait_until 10 gone "$daemon"
+wait_until gone "$daemon"
 
 # Not what the user may not open.
 truncate -s 4M root.cow

@@ -91,9 +91,9 @@ for options in save "save,clone_fd,max_threads=4"; do
   chmod 666 held.cow
   for user in 0 65534; do
     setpriv --reuid=$user --clear-groups flock --exclusive held.cow \
-      sleep 600 &
+      sleep infinity &
     holder=$!
-    wait_until 10 grep -q ":$(stat -c %i held.cow) " /proc/locks
+    wait_until grep -q ":$(stat -c %i held.cow) " /proc/locks
     must_fail "$SNAPFS" load -m mnt -n held - < <(
       snapshot_table base "$work/held.cow")
     contains "$text" "held.cow is in use: process $holder (flock) holds it" \
@@ -108,20 +108,20 @@ for options in save "save,clone_fd,max_threads=4"; do
   wait $follower 2>/dev/null || :
   users=()
   for user in 0 65534; do
-    setpriv --reuid=$user --clear-groups sleep 600 <mnt/snap &
+    setpriv --reuid=$user --clear-groups sleep infinity <mnt/snap &
     users+=($!)
-    wait_until 10 is_asleep $!
+    wait_until is_asleep $!
   done
   kill -TERM "$daemon"
   for user in "${users[@]}"; do
-    wait_until 10 grep -q "snap.*in use.*$user" mnt/.control/errors
+    wait_until grep -q "snap.*in use.*$user" mnt/.control/errors
   done
-  wait_until 10 grep -q "snap.*in use.*$loop" mnt/.control/errors
+  wait_until grep -q "snap.*in use.*$loop" mnt/.control/errors
   kill "${users[@]}"
   wait "${users[@]}" 2>/dev/null || :
   detach "$loop"
   kill -TERM "$daemon"
-  wait_until 10 gone "$daemon"
+  wait_until gone "$daemon"
   ! mountpoint -q mnt || fail "it did not unmount"
   rm snap.cow
 done

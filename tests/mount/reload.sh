@@ -69,11 +69,11 @@ rm spec/f.yaml
 in_log() { grep -qF "$1" mnt/.control/log; }
 snap g >spec/g.yaml
 kill -HUP "$daemon"
-wait_until 20 in_log "load g "
-wait_until 20 in_log "SPEC was read again: 1 changes, 0 refused"
+wait_until in_log "load g "
+wait_until in_log "SPEC was read again: 1 changes, 0 refused"
 echo "bad: " >>spec/g.yaml
 kill -HUP "$daemon"
-wait_until 20 grep -q 'spec/g.yaml:4:1: unknown key "bad"' mnt/.control/errors
+wait_until grep -q 'spec/g.yaml:4:1: unknown key "bad"' mnt/.control/errors
 must_fail bash -c 'echo >mnt/.control/reload'
 unmount mnt
 

@@ -45,7 +45,7 @@ echo 0 >rounds
 worker >worker.log 2>&1 3>&- &
 worker=$!
 worked() { [ "$(cat rounds)" -gt "$1" ]; }
-wait_until 30 worked 2
+wait_until worked 2
 
 # The device first, then the table, then whoever uses the file.
 truncate -s 64M origin.img
@@ -57,14 +57,14 @@ eq "$(stat -L -c %s /dev/fd/3)" $((64 << 20)) "size of the open file"
 losetup --set-capacity "$loop"
 eq "$(blockdev --getsize64 "$loop")" $((64 << 20)) "size of the loop device"
 eq "$(size snap)" $((32 << 20)) "size of the snapshot"
-wait_until 30 worked $(($(cat rounds) + 2))
+wait_until worked $(($(cat rounds) + 2))
 eq "$(sha mnt/snap)" "$before" "the snapshot"
 
 # Growing a mounted ext4 takes CAP_SYS_RESOURCE.
 capabilities=$((16#$(awk '/^CapEff/ { print $2 }' /proc/self/status)))
 if [ $((capabilities >> 24 & 1)) -eq 1 ]; then
   resize2fs "$loop" >resize.log 2>&1 || fail "resize2fs"
-  wait_until 30 worked $(($(cat rounds) + 2))
+  wait_until worked $(($(cat rounds) + 2))
 fi
 touch stop
 wait $worker || fail "the worker: $(cat worker.log)"

@@ -87,13 +87,13 @@ dd if=/dev/urandom of=mnt/snap bs=4k count=100 seek=9000 conv=notrunc,fsync \
   status=none
 expected_base=$(sha mnt/base)
 expected_snap=$(sha mnt/snap)
-wait_until 30 has_reverted 8
+wait_until has_reverted 8
 [ "$(value revert_reverted_chunks)" -lt "$(value revert_total_chunks)" ] ||
   fail "no rate limit"
 
 # Killed half-way; the origin comes without its snapshot, or read-only: no.
 kill -KILL "$daemon"
-wait_until 20 gone "$daemon"
+wait_until gone "$daemon"
 umount -l mnt
 mkdir bad.d
 { cat tables.d/base.yaml && echo "read_only: true"; } >bad.d/base.yaml
@@ -111,7 +111,7 @@ eq "$(sha mnt/other)" "$other" "the other snapshot after the kill"
 "$SNAPFS" suspend -m mnt base
 if is_reverting; then eq "$(value revert)" suspended "phase"; fi
 "$SNAPFS" resume -m mnt base
-wait_until 60 is_done
+wait_until is_done
 contains "$(cat $control/log)" " revert base finished: " "the log"
 eq "$(sha mnt/base)" "$expected_base" "the origin after the revert"
 eq "$(sha mnt/snap)" "$expected_snap" "the snapshot after the revert"

@@ -23,7 +23,7 @@ in_errors() { grep -qF "$1" mnt/.control/errors; }
 for signal in TERM INT; do
   mount_snapfs spec mnt
   kill "-$signal" "$daemon"
-  wait_until 20 ended "$daemon"
+  wait_until ended "$daemon"
   ! mountpoint -q mnt || fail "still mounted after SIG$signal"
 done
 
@@ -35,7 +35,7 @@ attach mnt/snap --direct-io=on
 dd if=data of="$loop" bs=64k seek=1 oflag=direct status=none
 eq "$(status_line mnt snap | cut -d' ' -f4)" 192/16384 "used sectors"
 kill -TERM "$daemon"
-wait_until 20 in_errors "snap: in use: attached to $loop"
+wait_until in_errors "snap: in use: attached to $loop"
 cp snap.cow flushed.cow
 same <(dd if="$loop" bs=64k skip=1 count=1 status=none) data "the loop device"
 
@@ -47,7 +47,7 @@ same <(dd if="$loop" bs=64k skip=1 count=1 iflag=direct status=none) data \
 
 # The second one ends it. The loop device gets errors.
 kill -TERM "$daemon"
-wait_until 20 ended "$daemon"
+wait_until ended "$daemon"
 ! mountpoint -q mnt || fail "still mounted after the second SIGTERM"
 must_fail dd if="$loop" bs=64k iflag=direct of=/dev/null status=none
 detach "$loop"
@@ -62,18 +62,18 @@ same <(dd if=mnt/snap bs=64k skip=1 count=1 status=none) data \
 # Files that were closed meanwhile are no obstacle for the second one.
 exec 3<mnt/base
 kill -INT "$daemon"
-wait_until 20 in_errors "base: in use: open in $$ (bash)"
+wait_until in_errors "base: in use: open in $$ (bash)"
 exec 3<&-
 kill -INT "$daemon"
-wait_until 20 ended "$daemon"
+wait_until ended "$daemon"
 ! mountpoint -q mnt || fail "still mounted"
 
 # A shell that stands in the mount keeps it as well.
 mount_snapfs spec mnt
-(cd mnt && exec sleep 60) &
+(cd mnt && exec sleep infinity) &
 sleeper=$!
 stands_in_mount() { [ "$(readlink "/proc/$sleeper/cwd")" = "$work/mnt" ]; }
-wait_until 10 stands_in_mount
+wait_until stands_in_mount
 kill -TERM "$daemon"
 same mnt/base origin.img "the device under a shell that stands there"
 kill "$sleeper"

@@ -20,7 +20,8 @@ for size in 3G 4G 5G 4095G 15T 7E; do
   snapshot_table base "$work/huge/snap.cow" "chunk_size: 8" >spec/snap.yaml
   mount_snapfs spec mnt
   eq "$(stat -c %s mnt/snap)" "$bytes" "length of a snapshot of $size"
-  eq "$(timeout 20 "$TEST_IO" extents mnt/snap)" "hole 0 $bytes" "extents of $size"
+  eq "$(timeout "$patience" "$TEST_IO" extents mnt/snap)" "hole 0 $bytes" \
+    "extents of $size"
   "$TEST_IO" stamp 1024 1 | dd of=mnt/base bs=1k conv=notrunc,fsync status=none
   eq "$(status_line mnt snap)" "0 $((bytes / 512)) snapshot 24/200 16" \
     "$size: status"

@@ -59,14 +59,14 @@ fio=$!
 went_on() { [ "$(cat rounds)" -gt "$1" ]; }
 
 for ((round = 0; round < 2; ++round)); do
-  wait_until 60 went_on "$(cat rounds)"
+  wait_until went_on "$(cat rounds)"
   snapshot_table disk fs.cow "# round $round" >mnt/.control/tables/fs.yaml
   kill -STOP "$daemon"
-  wait_until 20 is_stopped
+  wait_until is_stopped
   "$SNAPFS" suspend -m mnt fs &
   suspend=$!
   # fio's requests, the loop device's, and the command.
-  wait_until 60 stand 3
+  wait_until stand 3
   stood=$(cat rounds)
   "$TEST_IO" stamp 1048576 $round | dd of=other/other bs=64k iflag=fullblock \
     conv=notrunc,fsync status=none
@@ -78,7 +78,7 @@ for ((round = 0; round < 2; ++round)); do
   kill -CONT "$daemon"
   wait $suspend || fail "the handover"
   contains "$(cat mnt/.control/tables/fs.yaml)" "# round $round" "the table"
-  wait_until 60 went_on "$(cat rounds)"
+  wait_until went_on "$(cat rounds)"
 done
 
 touch stop
@@ -100,13 +100,13 @@ eq "$(sha mnt/keep)" "$keep" "the snapshot of what fio has written"
 "$TEST_IO" record mnt records 64 base snap &
 recorder=$!
 acknowledged() { [ "$(grep -c '^done' records)" -gt 50 ]; }
-wait_until 60 acknowledged
+wait_until acknowledged
 kill -STOP "$daemon"
-wait_until 20 is_stopped
-wait_until 20 stand 1
+wait_until is_stopped
+wait_until stand 1
 kill -KILL "$daemon"
 wait $recorder || fail "the recorder"
-wait_until 20 gone "$daemon"
+wait_until gone "$daemon"
 umount -l mnt
 mount_snapfs spec mnt
 "$TEST_IO" check-records mnt/snap mnt/base records

@@ -35,7 +35,7 @@ aborted() {
   "$SNAPFS" abort mnt/a
   ! kill -0 "$reader" 2>kill.log
 }
-wait_until 10 aborted
+wait_until aborted
 ! wait "$reader" || fail "a read of a suspended device has succeeded"
 contains "$(cat dd.log)" "Input/output error" "the error of the read"
 eq "$("$SNAPFS" state mnt/a)" suspended "state after abort"

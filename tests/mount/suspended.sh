@@ -33,14 +33,14 @@ flood() {
 }
 fails() { ! wait "$1" || fail "a process that was to fail did not"; }
 # In time, or the test fails.
-promptly() { timeout 20 "$@" || fail "not in time: $*"; }
+promptly() { timeout "$patience" "$@" || fail "not in time: $*"; }
 
 attach mnt/snap --direct-io=on
 suspend
 flood
 dd if="$loop" of=loop.data bs=64k iflag=direct status=none &
 loop_reader=$!
-wait_until 60 waits_for 1001
+wait_until waits_for 1001
 echo "$(waiting) requests wait;" \
   "threads: $(sed -n 's/^Threads:\t//p' "/proc/$daemon/status")," \
   "memory: $(sed -n 's/^VmRSS:\t *//p' "/proc/$daemon/status")"
@@ -63,7 +63,7 @@ promptly sh -c ': <>mnt/snap'
 # More devices come and go.
 truncate -s 1M new.img
 origin_table "$work/new.img" >mnt/.control/tables/new.yaml
-wait_until 10 rm mnt/.control/tables/new.yaml 2>/dev/null
+wait_until rm mnt/.control/tables/new.yaml 2>/dev/null
 
 # Whoever waits by itself can be killed.
 for signal in KILL TERM; do
@@ -72,11 +72,11 @@ for signal in KILL TERM; do
     before=$(waiting)
     # shellcheck disable=SC2086  # a list
     $way >/dev/null 2>&1 &
-    wait_until 20 waits_for $((before + 1))
+    wait_until waits_for $((before + 1))
     kill -$signal $!
-    wait_until 20 gone $!
+    wait_until gone $!
     fails $!
-    wait_until 20 waits_as "$before"
+    wait_until waits_as "$before"
   done
 done
 
@@ -89,12 +89,12 @@ resume
 wait $flood || fail "fio: $(cat fio.log)"
 wait $loop_reader || fail "reading the loop device"
 same loop.data <(cat mnt/snap) "what was read from the loop device"
-wait_until 20 waits_as 0
+wait_until waits_as 0
 
 # The administrator ends the wait, not the suspension.
 suspend
 flood
-wait_until 60 waits_for 1000
+wait_until waits_for 1000
 echo abort >$state/snap
 fails $flood
 contains "$(cat fio.log)" "Input/output error" "fio"
@@ -106,7 +106,7 @@ same mnt/snap loop.data "the snapshot"
 # What is handed over ends the wait as well, and goes with all that waited.
 suspend
 flood
-wait_until 60 waits_for 1000
+wait_until waits_for 1000
 snapshot_table base "$work/snap.cow" >mnt/.control/tables/next.yaml
 fails $flood
 contains "$(cat fio.log)" "Input/output error" "fio"
@@ -122,13 +122,13 @@ suspend
 flood
 dd if="$loop" of=/dev/null bs=64k iflag=direct status=none 2>/dev/null &
 loop_reader=$!
-wait_until 60 waits_for 1001
+wait_until waits_for 1001
 kill -TERM "$daemon"
 in_use() { grep -q "snap: in use:" mnt/.control/errors; }
-wait_until 20 in_use
+wait_until in_use
 waits_for 1001 || fail "the first SIGTERM ended a wait"
 kill -TERM "$daemon"
-wait_until 30 gone "$daemon"
+wait_until gone "$daemon"
 fails $flood
 fails $loop_reader
 detach "$loop"
@@ -141,7 +141,7 @@ same mnt/snap loop.data "the snapshot after a new mount"
 suspend
 cat mnt/snap >/dev/null 2>&1 &
 reader=$!
-wait_until 20 waits_for 1
+wait_until waits_for 1
 umount --lazy mnt
 kill -KILL $reader
-wait_until 30 gone "$daemon"
+wait_until gone "$daemon"

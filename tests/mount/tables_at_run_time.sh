@@ -65,7 +65,7 @@ mkfifo hold
 # shellcheck disable=SC2094  # a command's name and a fifo
 "$TEST_IO" hold mnt/tee <hold >held &
 exec 3>hold
-wait_until 10 grep -q held held
+wait_until grep -q held held
 must_fail rm $tables/tee.yaml
 contains "$text" "busy" "rm of an open device's table"
 [ -f mnt/tee ] || fail "the open device is gone"
@@ -76,7 +76,7 @@ attach mnt/tee
 must_fail rm $tables/tee.yaml
 contains "$text" "busy" "rm of a loop-attached device's table"
 detach "$loop"
-wait_until 10 rm $tables/tee.yaml 2>/dev/null
+wait_until rm $tables/tee.yaml 2>/dev/null
 [ ! -e mnt/tee ] || fail "the file of a removed device is still there"
 [ ! -e mnt/.control/status/tee ] || fail "so is its status"
 

@@ -24,7 +24,7 @@ for signal in INT TERM HUP; do
   env --default-signal=INT,TERM,HUP \
     "$SNAPFS" repair damaged --output new --progress >out 2>progress 3>&- &
   pid=$!
-  end=$((SECONDS + 30))
+  end=$((SECONDS + 100))
   until [ -s new ]; do
     [ $SECONDS -lt $end ] || fail "nothing is written: $(cat out)"
     sleep 0.02

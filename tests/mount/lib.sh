@@ -102,7 +102,10 @@ detach() {
   wait_until not_attached "$1"
 }
 
-not_attached() { ! losetup "$1" >/dev/null 2>&1; }
+# To a file of ours: another test may have it at once.
+not_attached() {
+  [[ $(losetup --noheadings --output BACK-FILE "$1" 2>/dev/null) != "$work/"* ]]
+}
 
 # --- tables -----------------------------------------------------------------
 
@@ -199,13 +202,18 @@ processes_of() {
   } | cut -d/ -f3 | sort -un | grep -vx "$$" || true
 }
 
+# Another test may be about to let go of our mounts, in a namespace of its own.
+is_left_alone() { [ -z "$(processes_of)" ]; }
+
 locks_in() {
-  local file inode
-  find "$work" -xdev -type f -printf '%i %p\n' 2>/dev/null |
-    while read -r inode file; do
-      ! grep -q ":$inode " /proc/locks || echo "$file"
-    done
+  local file
+  find "$work" -xdev -type f 2>/dev/null | while read -r file; do
+    ! is_locked "$file" || echo "$file"
+  done
 }
+
+# Of a file on the file system of $work.
+is_locked() { grep -q " $locks:$(stat -c %i "$1") " /proc/locks; }
 
 # What a test has stopped or suspended would let all that follows wait.
 let_go() {
@@ -228,8 +236,7 @@ take_down() {
       leak "cannot unmount $item"
   done
   for item in "${loops[@]}"; do
-    not_attached "$item" || ! losetup -O BACK-FILE -n "$item" |
-      grep -qF "$work/" || losetup --detach "$item"
+    not_attached "$item" || losetup --detach "$item"
   done
   for item in $(mounts_below); do
     umount "$item" || leak "cannot unmount $item"
@@ -241,6 +248,7 @@ take_down() {
   [ -z "$item" ] || leak "mounts are left: $item"
   item=$(loops_on)
   [ -z "$item" ] || leak "loop devices are left: $item"
+  comes_true is_left_alone
   item=$(processes_of)
   # shellcheck disable=SC2086  # a list
   [ -z "$item" ] || leak "processes are left: $(ps -o pid=,args= -p ${item//[[:space:]]/,})"
@@ -310,6 +318,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[-1]}")" && pwd)
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-test.XXXXXX")
 work=$(realpath "$work")
+# How /proc/locks names its file system.
+IFS=': ' read -r major minor < <(findmnt -n -o MAJ:MIN --target "$work")
+printf -v locks '%02x:%02x' "$major" "$minor"
 # Programs that are built with sanitizers leave their reports here, also those that
 # run in the background, whoever they run as. A mapping of a file that is gone ends
 # in SIGBUS, as it does without them.

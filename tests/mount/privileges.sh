@@ -93,7 +93,7 @@ for options in save "save,clone_fd,max_threads=4"; do
     setpriv --reuid=$user --clear-groups flock --exclusive held.cow \
       sleep infinity &
     holder=$!
-    wait_until grep -q ":$(stat -c %i held.cow) " /proc/locks
+    wait_until is_locked held.cow
     must_fail "$SNAPFS" load -m mnt -n held - < <(
       snapshot_table base "$work/held.cow")
     contains "$text" "held.cow is in use: process $holder (flock) holds it" \

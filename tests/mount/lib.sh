@@ -151,9 +151,12 @@ forget_other_mounts() {
 unmount() {
   local pid
   pid=$(cat "$1/.control/pid")
-  umount "$1"
+  wait_until unmounted "$1"
   wait_until gone "$pid"
 }
+
+# A loop device may let go of its file a moment after it was detached.
+unmounted() { umount "$1" 2>"$work/umount.log"; }
 
 # refuse_mount SPEC PART...: mounting SPEC fails with 32 and an error that has
 # each PART in it.
@@ -239,7 +242,7 @@ take_down() {
     not_attached "$item" || losetup --detach "$item"
   done
   for item in $(mounts_below); do
-    umount "$item" || leak "cannot unmount $item"
+    comes_true unmounted "$item" || leak "cannot unmount $item"
   done
   for item in "${daemons[@]}"; do
     comes_true gone "$item" || leak "daemon $item goes on"

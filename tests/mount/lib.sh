@@ -254,7 +254,8 @@ take_down() {
   comes_true is_left_alone
   item=$(processes_of)
   # shellcheck disable=SC2086  # a list
-  [ -z "$item" ] || leak "processes are left: $(ps -o pid=,args= -p ${item//[[:space:]]/,})"
+  [ -z "$item" ] ||
+    leak "processes are left: $(ps -o pid=,args= -p ${item//[[:space:]]/,})"
   item=$(locks_in)
   [ -z "$item" ] || leak "locks are left on: $item"
 }
@@ -324,14 +325,15 @@ work=$(realpath "$work")
 # How /proc/locks names its file system.
 IFS=': ' read -r major minor < <(findmnt -n -o MAJ:MIN --target "$work")
 printf -v locks '%02x:%02x' "$major" "$minor"
-# Programs that are built with sanitizers leave their reports here, also those that
-# run in the background, whoever they run as. A mapping of a file that is gone ends
-# in SIGBUS, as it does without them.
+# Programs that are built with sanitizers leave their reports here, also those
+# that run in the background, whoever they run as. A mapping of a file that is
+# gone ends in SIGBUS, as it does without them.
 reports=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-reports.XXXXXX")
 chmod 1777 "$reports"
 for sanitizer in ASAN LSAN TSAN UBSAN; do
-  options=${sanitizer}_OPTIONS
-  export "$options=${!options:+${!options}:}handle_sigbus=0:log_path=$reports/$sanitizer"
+  name=${sanitizer}_OPTIONS
+  options=${!name:+${!name}:}handle_sigbus=0:log_path=$reports/$sanitizer
+  export "$name=$options"
 done
 trap at_end EXIT
 trap 'trace $?' ERR

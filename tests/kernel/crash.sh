@@ -10,7 +10,7 @@ for round in 1 2 3 4; do
   chunk=$((1 << round))
   new_devices 4M 24576
   before=$(sha origin.img)
-  "$TEST_IO" ops $((seed + round)) 20000 "$sectors" 64 1 |
+  "$TEST_IO" ops $((seed + round)) 100000 "$sectors" 64 1 |
     sed 's/^snap/origin/' >ops.list
   start P $chunk
   "$TEST_IO" replay mnt/snap mnt/origin <ops.list 2>replay.log &

@@ -21,9 +21,9 @@ for chunk in 8 32; do
   "$TEST_IO" replay mnt/snap mnt/origin "" 1 600 <ops.list
   expected=$(sha mnt/snap)
   [ "$(sha mnt/origin)" != "$expected" ] || fail "there is nothing to revert"
-  "$SNAPFS" revert -m mnt --rate 1MiB snap
+  "$SNAPFS" revert -m mnt --rate 32KiB snap
   eq "$(sha mnt/origin)" "$expected" "the origin"
-  wait_until has_reverted 20
+  wait_until has_reverted 8
   kill -KILL "$daemon"
   wait_until gone "$daemon"
   umount -l mnt

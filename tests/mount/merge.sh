@@ -71,16 +71,16 @@ eq "$("$SNAPFS" state -m mnt | tr '\n' ,)" \
   "base: live,other: live,snap: live," "states after refusals"
 
 # It begins, and is so slow that it does not end by itself here.
-"$SNAPFS" merge -m mnt --rate 128KiB/s --keep-name snap
+"$SNAPFS" merge -m mnt --rate 16KiB/s --keep-name snap
 eq "$(tail_of mnt/base)" "$before" "the origin from the first instant"
 eq "$(tail_of mnt/snap)" "$before" "the second name"
 eq "$(stat -c %a mnt/base)" 640 "mode of the origin's file"
 eq "$(value merge)" running "phase"
-eq "$(value merge_rate)" 131072 "rate"
+eq "$(value merge_rate)" 16384 "rate"
 contains "$(cat $control/metrics)" 'snapfs_merge_total_bytes{device="base"}' \
   "the metrics"
 goes_on
-wait_until has_merged 16
+wait_until has_merged 8
 total=$(value merge_total_chunks)
 [ "$(value merge_merged_chunks)" -lt $((total / 2)) ] || fail "no rate limit"
 
@@ -91,7 +91,7 @@ eq "$(value merge)" suspended "phase"
 sleep 0.7
 eq "$(value merge_merged_chunks)" "$paused" "what is merged in a pause"
 "$SNAPFS" resume -m mnt base
-wait_until has_merged $((paused + 16))
+wait_until has_merged $((paused + 8))
 goes_on
 
 # What cannot be meanwhile.

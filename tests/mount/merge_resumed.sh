@@ -49,8 +49,8 @@ attach_fs snap
 fill changed 5
 fill new 6
 detach_fs
-"$SNAPFS" merge -m mnt --rate 1MiB snap
-wait_until has_merged 64
+"$SNAPFS" merge -m mnt --rate 32KiB snap
+wait_until has_merged 8
 all=$(value merge_total_chunks)
 unmount mnt
 
@@ -68,7 +68,7 @@ holds changed 5
 holds new 6
 [ ! -e fs/lost ] || fail "the origin's file is there"
 fill later 7
-wait_until has_merged 32
+wait_until has_merged 8
 rm fs/new
 "$SNAPFS" table -m mnt base | sed '/^merge_rate:/d' |
   "$SNAPFS" load -m mnt -n base -

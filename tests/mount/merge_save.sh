@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # Too slow to end by itself while somebody looks.
-slow="merge_rate: 64KiB"
+slow="merge_rate: 8KiB"
 mkdir -p mnt
 control=mnt/.control
 
@@ -82,7 +82,7 @@ for where in spec vm.yaml; do
     eq "$(sha mnt/snap)" "$content" "the snapshot, waiting"
     "$SNAPFS" suspend -m mnt snap
     is_merging || fail "it does not merge"
-    wait_until has_merged 8
+    wait_until has_merged 1
     remount
     goes_on "base: live,snap: live,"
     eq "$(sha mnt/snap)" "$content" "the second name after a remount"
@@ -96,7 +96,7 @@ for where in spec vm.yaml; do
   snapshot_table base "{path: $work/o.cow, create: true, size: 1MiB}" >o.yaml
   must_fail "$SNAPFS" load -m mnt -n other o.yaml
   contains "$text" "a snapshot cannot be taken during a merge" "the refusal"
-  wait_until has_merged 8
+  wait_until has_merged 1
   remount
   goes_on "base: live,"
   ends

@@ -54,13 +54,13 @@ is_done || fail "a revert after refusals"
 eq "$(sha mnt/base)" "$other" "the origin after refusals"
 
 # So slow that it does not end by itself here.
-"$SNAPFS" revert -m mnt --rate 64KiB/s snap
+"$SNAPFS" revert -m mnt --rate 16KiB/s snap
 eq "$(sha mnt/base)" "$before" "the origin from the first instant"
 eq "$(sha mnt/snap)" "$before" "the snapshot"
 eq "$(sha mnt/other)" "$other" "the other snapshot"
 eq "$(value revert)" running "phase"
 eq "$(value revert_to)" snap "whose content it gets"
-eq "$(value revert_rate)" 65536 "rate"
+eq "$(value revert_rate)" 16384 "rate"
 contains "$(cat $control/metrics)" 'snapfs_revert_total_bytes{device="base"}' \
   "the metrics"
 must_fail "$SNAPFS" revert -m mnt other

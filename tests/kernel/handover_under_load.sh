@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # handover_under_load.sh COUNT: so many handovers, in turn under the same name
-# and another one, while fio writes and verifies the origin, an ext4 on a loop
+# and a new one, while fio writes and verifies the origin, an ext4 on a loop
 # device works on one snapshot, and somebody writes and reads the other one by
 # whatever name it has. Nobody gets an error, but for EIO under a name that has
 # just lost its store; every byte is right, and the kernel says the same.
@@ -82,13 +82,11 @@ refused_by_old_name() {
     *) echo "$1: $2"; return 1 ;;
   esac
   # A name changes hands before anybody is told its successor.
-  for _ in {1..500}; do
-    [ "$(cat name)" = "$1" ] || { echo "$1" >>refusals; return 0; }
-    sleep 0.01
-  done
-  echo "$1 still has its store, but: $2"
-  return 1
+  comes_true has_successor "$1" ||
+    { echo "$1 still has its store, but: $2"; return 1; }
+  echo "$1" >>refusals
 }
+has_successor() { [ "$(cat name)" != "$1" ]; }
 
 # take_over OLD NEW LINE...: the store of OLD goes to NEW
 take_over() {
@@ -112,8 +110,7 @@ for ((i = 0; i < handovers; ++i)); do
     0) take_over fs fs "${features[i / 4 % 3]}" ;;
     2) take_over "$old" "$old" "${features[i / 4 % 3]}" ;;
     *)
-      new=snap
-      [ "$old" != snap ] || new=other
+      new=snap.$i # that there has not been, for has_successor
       take_over "$old" $new
       echo $new >name.new && mv name.new name
       eq "$(cat $states/"$old")" "handed over to $new" "state of $old"

@@ -69,12 +69,16 @@ wait_until ended "$daemon"
 ! mountpoint -q mnt || fail "still mounted"
 
 # A shell that stands in the mount keeps it as well.
-mount_snapfs spec mnt
+"$SNAPFS" mount -f spec mnt 2>foreground.log &
+daemon=$!
+daemons+=("$daemon")
+wait_until mountpoint -q mnt
 (cd mnt && exec sleep infinity) &
 sleeper=$!
 stands_in_mount() { [ "$(readlink "/proc/$sleeper/cwd")" = "$work/mnt" ]; }
 wait_until stands_in_mount
 kill -TERM "$daemon"
+wait_until grep -q "SIGTERM: .* in use; serving on" foreground.log
 same mnt/base origin.img "the device under a shell that stands there"
 kill "$sleeper"
 wait "$sleeper" || true

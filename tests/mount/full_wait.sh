@@ -79,7 +79,7 @@ killed=$!
 wait_until somebody_waits
 kill -KILL $killed
 wait_until gone $killed
-eq "$(waiting)" 0 "requests of a killed process"
+wait_until waits 0
 
 "$TEST_IO" pwrite mnt/snap $((2 << 20)) 4096 >aborted &
 aborted=$!
@@ -96,7 +96,7 @@ contains "$text" "none of its requests waits for room" "the error"
 # Suspending and resuming does not disturb who waits.
 "$SNAPFS" suspend mnt/base
 "$SNAPFS" resume mnt/base
-eq "$(waiting)" 1 "requests that wait"
+wait_until waits 1
 
 # The deadline of the table that holds then; the kernel's outcome after it.
 load "when_full: {wait: 200ms}"

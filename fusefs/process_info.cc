@@ -47,16 +47,17 @@ std::optional<uint64_t> start_time_of(pid_t pid) {
   size_t end_of_command = text.rfind(')');
   if (end_of_command == std::string::npos) return std::nullopt;
   std::istringstream fields(text.substr(end_of_command + 1));
-  std::string field;
-  fields >> field;
-  if (field == "Z" || field == "X") return std::nullopt;
-  constexpr int kState = 3;  // numbers of the fields, as proc(5) has them
-  constexpr int kStartTime = 22;
-  for (int i = kState; i < kStartTime; ++i) fields >> field;
-  uint64_t ticks = 0;
-  auto [end, error] =
-      std::from_chars(field.data(), field.data() + field.size(), ticks);
-  if (error != std::errc()) return std::nullopt;
+  // Numbers of the fields, as proc(5) has them.
+  constexpr int kState = 3, kThreads = 20, kStartTime = 22;
+  std::string state, skipped;
+  uint64_t threads = 0, ticks = 0;
+  fields >> state;
+  for (int i = kState + 1; i < kThreads; ++i) fields >> skipped;
+  fields >> threads;
+  for (int i = kThreads + 1; i < kStartTime; ++i) fields >> skipped;
+  if (!(fields >> ticks)) return std::nullopt;
+  // The state is that of its first thread; others may have all still open.
+  if ((state == "Z" || state == "X") && threads <= 1) return std::nullopt;
   return ticks;
 }
 

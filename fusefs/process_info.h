@@ -19,7 +19,7 @@ std::string command_of(pid_t pid);
 std::string describe_process(pid_t pid);
 
 // When it started, in clock ticks after boot: with the pid, this names a
-// process for good. Empty if there is none, or it is a zombie.
+// process for good. Empty if there is none, or all its threads have ended.
 std::optional<uint64_t> start_time_of(pid_t pid);
 
 // Who holds a flock(2) on the inode. `filesystem` is the superblock's device,

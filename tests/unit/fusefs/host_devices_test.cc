@@ -13,16 +13,20 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <optional>
+#include <thread>
 
 #include "core/unique_fd.h"
 #include "fusefs/mount_record.h"
 #include "tests/support/child_process.h"
 #include "tests/support/command.h"
+#include "tests/support/eventually.h"
 #include "tests/support/loop_device.h"
 #include "tests/support/pattern.h"
 #include "tests/support/scratch_mount.h"
@@ -401,6 +405,15 @@ TEST_F(HostDevicesTest, a_reader_that_cannot_become_a_writer_stays_a_reader) {
 
 // --- other mounts of snapfs --------------------------------------------------
 
+// As /proc/PID/stat has it, behind the name.
+char state_of(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(in, text);
+  const size_t end_of_name = text.rfind(')');
+  return end_of_name == std::string::npos ? '?' : text.at(end_of_name + 2);
+}
+
 class OtherSnapfsTest : public HostDevicesTest {
  protected:
   void SetUp() override {
@@ -456,6 +469,30 @@ TEST_F(OtherSnapfsTest, one_that_is_ending_is_waited_for) {
   EXPECT_THAT(notices_[0],
               AllOf(HasSubstr("waiting for " + file_),
                     HasSubstr("(pid " + std::to_string(other.pid()) + ")")));
+}
+
+// All threads end at once, one sooner and one later: the first may be a zombie
+// while another still has everything open.
+TEST_F(OtherSnapfsTest, one_whose_first_thread_has_ended_is_waited_for) {
+  ChildProcess other([&](ChildProcess::Side& side) {
+    ScratchMount mount = ScratchMount::unserved(mount_point_);
+    MountRecord record(mount_point_, dir_.path("run"));
+    OpenedDevice opened = open_cow(file_);
+    mount.unmount();
+    std::thread last([&side] {
+      eventually([] { return state_of(getpid()) == 'Z'; });
+      side.ready();
+      side.wait_for_go();
+      _exit(0);
+    });
+    syscall(SYS_exit, 0);
+  });
+  other.wait_until_ready();
+  on_notice_ = [&] { other.go(); };
+
+  EXPECT_NO_THROW(open_cow(file_));
+
+  EXPECT_EQ(notices_.size(), 1U);
 }
 
 TEST_F(OtherSnapfsTest, one_that_does_not_end_is_named_in_the_end) {

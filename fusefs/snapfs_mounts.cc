@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fusefs/snapfs_mounts.h"
 
+#include <algorithm>
 #include <set>
 
 namespace snapfs {
@@ -25,6 +26,13 @@ std::vector<MountEntry> snapfs_mounts(const std::vector<MountEntry>& mounts) {
     ours.push_back(mount);
   }
   return ours;
+}
+
+bool shows(const std::vector<MountEntry>& mounts, const MountEntry& mount) {
+  return std::any_of(mounts.begin(), mounts.end(), [&](const MountEntry& one) {
+    return is_snapfs(one) && one.device == mount.device &&
+           one.source == mount.source;
+  });
 }
 
 }  // namespace snapfs

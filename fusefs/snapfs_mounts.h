@@ -21,4 +21,9 @@ std::optional<MountEntry> mounted_at(const std::vector<MountEntry>& mounts,
 // shows it. Bind mounts of it, and what something else covers, are left out.
 std::vector<MountEntry> snapfs_mounts(const std::vector<MountEntry>& mounts);
 
+// Does one of `mounts` show the same snapfs as `mount`, there or elsewhere? The
+// number of a device alone does not tell: when a mount has gone, another one
+// may get it at once.
+bool shows(const std::vector<MountEntry>& mounts, const MountEntry& mount);
+
 }  // namespace snapfs

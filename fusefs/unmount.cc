@@ -100,17 +100,15 @@ int unmount(const std::string& mount_point, const UnmountOptions& options) {
   return error;
 }
 
-// A process whose mount namespace still shows the mount, or 0.
-pid_t still_mounted_for(dev_t device) {
+// A process whose mount namespace still shows what was mounted, or 0.
+pid_t still_mounted_for(const MountEntry& mount) {
   std::error_code error;
   for (const auto& entry :
        std::filesystem::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    for (const MountEntry& mount :
-         read_mount_table("/proc/" + name + "/mountinfo")) {
-      if (mount.device == device && is_snapfs(mount)) return std::stoi(name);
-    }
+    if (shows(read_mount_table("/proc/" + name + "/mountinfo"), mount))
+      return std::stoi(name);
   }
   return 0;
 }
@@ -131,8 +129,9 @@ void wait_for_end(const UniqueFd& daemon, pid_t pid) {
 }
 
 // Waits for the daemon, unless it has a reason to stay.
-void see_daemon_off(const UniqueFd& daemon, pid_t pid, dev_t device) {
-  if (const pid_t other = still_mounted_for(device)) {
+void see_daemon_off(const UniqueFd& daemon, pid_t pid,
+                    const MountEntry& mount) {
+  if (const pid_t other = still_mounted_for(mount)) {
     log_message(Severity::notice,
                 "snapfs " + std::to_string(pid) + " serves on: process " +
                     describe_process(other) + " still sees the mount");
@@ -181,7 +180,7 @@ int run_unmount(const UnmountOptions& options) {
     }
     return kExitMountFailure;
   }
-  if (daemon && !options.lazy) see_daemon_off(daemon, pid, mount->device);
+  if (daemon && !options.lazy) see_daemon_off(daemon, pid, *mount);
   if (options.verbose)
     std::printf("%s unmounted.\n", mount->mount_point.c_str());
   return kExitOk;

@@ -47,5 +47,24 @@ TEST(SnapfsMounts, other_types_are_not_ours) {
           .empty());
 }
 
+TEST(SnapfsMounts, mount_is_shown_elsewhere_too) {
+  MountEntry mount = entry(1, 10, "/m", "fuse.snapfs");
+  mount.source = "/spec";
+  MountEntry bound = mount;
+  bound.mount_point = "/bind";
+
+  EXPECT_TRUE(shows({entry(2, 11, "/", "ext4"), bound}, mount));
+  EXPECT_FALSE(shows({entry(2, 11, "/", "ext4")}, mount));
+}
+
+TEST(SnapfsMounts, another_one_with_the_number_of_one_that_has_gone_is_not_it) {
+  MountEntry gone = entry(1, 10, "/m", "fuse.snapfs");
+  gone.source = "/spec";
+  MountEntry other = entry(2, 10, "/n", "fuse.snapfs");
+  other.source = "/other";
+
+  EXPECT_FALSE(shows({other}, gone));
+}
+
 }  // namespace
 }  // namespace snapfs

@@ -35,13 +35,6 @@ printf '%s\n' "$work/base.yaml $work/mnt snapfs \
 defaults,nofail,_netdev,noauto,noatime,users,x-systemd.automount,comment=hi 0 0" \
   >fstab
 
-ended() { # PID: nothing of it but, perhaps, what its parent has not yet read
-  case $(awk '$1 == "State:" { print $2 }' "/proc/$1/status" 2>/dev/null) in
-    '' | Z | X) ;;
-    *) return 1 ;;
-  esac
-}
-
 # mounted OPTION...: mounted, with these options in effect; unmounts with
 # umount(8), which must have waited.
 mounted() {
@@ -55,7 +48,7 @@ mounted() {
   pid=$(cat mnt/.control/pid)
   daemons+=("$pid")
   umount mnt
-  ended "$pid" || fail "umount(8) returned before the daemon had ended"
+  gone "$pid" || fail "umount(8) returned before the daemon had ended"
   flock --nonblock origin.img true || fail "the device is still held"
 }
 
@@ -112,7 +105,7 @@ umount --lazy mnt
 ! mountpoint -q mnt || fail "umount --lazy has not unmounted"
 same <(cat <&3) origin.img "an open file after umount --lazy"
 exec 3<&-
-wait_until ended "$pid"
+wait_until gone "$pid"
 
 # Another name of the same mount keeps the daemon; umount(8) does not wait.
 mkdir bind
@@ -124,7 +117,7 @@ umount mnt 2>said.log
 contains "$(cat said.log)" "serves on" "what umount(8) says"
 same bind/base origin.img "the bind mount"
 umount bind
-ended "$pid" || fail "umount(8) of the last mount has not waited"
+gone "$pid" || fail "umount(8) of the last mount has not waited"
 
 # Written, not synced, and unmounted: it is there.
 mount -t snapfs base.yaml mnt

@@ -12,13 +12,6 @@ cow="{path: a.cow, create: true, size: 2MiB}"
 { echo "# the first one"; snapshot_table base "$cow"; } >spec/a.yaml
 cp spec/a.yaml a.yaml
 
-# Whoever is to collect the daemon may take its time.
-gone() {
-  case $(awk '$1 == "State:" { print $2 }' "/proc/$1/status" 2>/dev/null) in
-    '' | Z | X) ;;
-    *) return 1 ;;
-  esac
-}
 remount() {
   unmount mnt
   mount_snapfs spec mnt -o save

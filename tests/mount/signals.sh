@@ -11,19 +11,13 @@ origin_table "$work/origin.img" >spec/base.yaml
 snapshot_table base "{path: $work/snap.cow, create: true, size: 8MiB}" \
   >spec/snap.yaml
 
-ended() {
-  case $(awk '$1 == "State:" { print $2 }' "/proc/$1/status" 2>/dev/null) in
-    '' | Z | X) ;;
-    *) return 1 ;;
-  esac
-}
 in_errors() { grep -qF "$1" mnt/.control/errors; }
 
 # Nothing open: unmounted, by either signal.
 for signal in TERM INT; do
   mount_snapfs spec mnt
   kill "-$signal" "$daemon"
-  wait_until ended "$daemon"
+  wait_until gone "$daemon"
   ! mountpoint -q mnt || fail "still mounted after SIG$signal"
 done
 
@@ -47,7 +41,7 @@ same <(dd if="$loop" bs=64k skip=1 count=1 iflag=direct status=none) data \
 
 # The second one ends it. The loop device gets errors.
 kill -TERM "$daemon"
-wait_until ended "$daemon"
+wait_until gone "$daemon"
 ! mountpoint -q mnt || fail "still mounted after the second SIGTERM"
 must_fail dd if="$loop" bs=64k iflag=direct of=/dev/null status=none
 detach "$loop"
@@ -65,7 +59,7 @@ kill -INT "$daemon"
 wait_until in_errors "base: in use: open in $$ (bash)"
 exec 3<&-
 kill -INT "$daemon"
-wait_until ended "$daemon"
+wait_until gone "$daemon"
 ! mountpoint -q mnt || fail "still mounted"
 
 # A shell that stands in the mount keeps it as well.

@@ -51,8 +51,9 @@ origin_table "$work/small/origin.img" | "$SNAPFS" load -m mnt -n base -
 
 # One that is in use, unless it is forced. Then its file system is full.
 exec 3<mnt/base
-refused "change the content of base under its users (open in $$ " \
+refused "change the content of base under its users (" \
   "$SNAPFS" merge -m mnt snap
+contains "$text" "open in $$ (" "the users"
 "$SNAPFS" merge -m mnt --force snap
 same mnt/base /dev/fd/3 "the open file"
 exec 3<&-

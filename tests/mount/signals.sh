@@ -56,7 +56,8 @@ same <(dd if=mnt/snap bs=64k skip=1 count=1 status=none) data \
 # Files that were closed meanwhile are no obstacle for the second one.
 exec 3<mnt/base
 kill -INT "$daemon"
-wait_until in_errors "base: in use: open in $$ (bash)"
+wait_until in_errors "base: in use: "
+contains "$(cat mnt/.control/errors)" "open in $$ (bash)" "the users"
 exec 3<&-
 kill -INT "$daemon"
 wait_until gone "$daemon"

@@ -9,7 +9,7 @@
 namespace snapfs {
 
 namespace {
-constexpr std::chrono::milliseconds kReleasePatience{200};
+constexpr std::chrono::milliseconds kReleasePatience{1000};
 }
 
 std::shared_ptr<DeviceNode> DeviceCatalog::node_of(

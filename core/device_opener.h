@@ -23,6 +23,8 @@ struct DeviceId {
   uint64_t device = 0;
   uint64_t inode = 0;
 
+  // The check takes the 0 that a defaulted comparison implies for a null
+  // pointer. NOLINTNEXTLINE(modernize-use-nullptr,hicpp-use-nullptr)
   friend auto operator<=>(const DeviceId&, const DeviceId&) = default;
 };
 

@@ -191,7 +191,7 @@ bool FileDevice::deallocate(ByteRange range) {
 }
 
 void FileDevice::write_zeroes(ByteRange range) {
-  static constexpr std::array<std::byte, 64 * 1024> kZeroes{};
+  static constexpr std::array<std::byte, std::size_t{64} << 10> kZeroes{};
   while (!range.empty()) {
     uint64_t count = std::min<uint64_t>(range.length, kZeroes.size());
     transfer_out(range.offset, std::span(kZeroes).first(count), 0);

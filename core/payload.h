@@ -28,8 +28,7 @@ class Payload {
   // The part of it inside `part`. REQUIRES: part lies inside range().
   Payload slice(ByteRange part) const {
     if (is_zeroes()) return Payload(part);
-    return Payload(part.offset,
-                   {bytes_ + (part.offset - range_.offset), part.length});
+    return {part.offset, {bytes_ + (part.offset - range_.offset), part.length}};
   }
 
   // Puts it at `offset` of `device`.

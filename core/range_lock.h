@@ -43,7 +43,7 @@ class RangeLock {
   Hold lock(ChunkRange range) EXCLUDES(mutex_) {
     MutexLock guard(mutex_);
     while (overlaps(range)) released_.wait(mutex_);
-    return Hold(this, held_.insert(held_.end(), range));
+    return {this, held_.insert(held_.end(), range)};
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <utility>
 
 #include "fusefs/file_users.h"
 #include "fusefs/log.h"
@@ -27,10 +28,10 @@ HostDevices::Options host_options() {
 
 }  // namespace
 
-Daemon::Daemon(const MountOptions& options, const std::string& mount_point,
+Daemon::Daemon(MountOptions options, std::string mount_point,
                WriteBackProcess* write_back)
-    : options_(options),
-      mount_point_(mount_point),
+    : options_(std::move(options)),
+      mount_point_(std::move(mount_point)),
       write_back_(write_back),
       events_(log_event),
       host_(host_options()),

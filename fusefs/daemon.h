@@ -28,7 +28,7 @@ class Daemon {
  public:
   // `mount_point`: absolute and canonical.
   // `write_back` may be null, see Filesystem::Options.
-  Daemon(const MountOptions& options, const std::string& mount_point,
+  Daemon(MountOptions options, std::string mount_point,
          WriteBackProcess* write_back);
   // What start() did and keep() did not confirm is undone.
   ~Daemon();

@@ -160,7 +160,7 @@ UniqueFd ClaimRegistry::open_exclusively(const FoundDevice& device) const {
 // share the file, but keep out whoever wants to write to all of it.
 UniqueFd ClaimRegistry::lock_below(const FoundDevice& device,
                                    Access access) const {
-  if (!device.below) return UniqueFd();
+  if (!device.below) return {};
   const FoundDevice& below = *device.below;
   UniqueFd fd = reopen(below, O_RDONLY);
   // Those who may use the loop device need not be allowed to open its file.

@@ -155,8 +155,9 @@ struct stat DeviceNode::attributes() const {
   result.st_blocks = static_cast<blkcnt_t>(
       target != nullptr ? target->allocated_sectors() : 0);
   int64_t modified = modified_;
-  result.st_mtim = {static_cast<time_t>(modified / kNanoseconds),
-                    static_cast<long>(modified % kNanoseconds)};
+  result.st_mtim = {
+      static_cast<time_t>(modified / kNanoseconds),
+      static_cast<decltype(timespec::tv_nsec)>(modified % kNanoseconds)};
   result.st_atim = result.st_ctim = result.st_mtim;
   return result;
 }

@@ -213,6 +213,8 @@ InitOutcome answer_init(fuse_session* session,
   current.operations = &operations;
   const HandshakeScope scope(current);
   fuse_buf buffer{};
+  // libfuse has allocated it.
+  // NOLINTNEXTLINE(cppcoreguidelines-no-malloc,hicpp-no-malloc)
   const auto free_memory = [](fuse_buf* used) { std::free(used->mem); };
   const std::unique_ptr<fuse_buf, decltype(free_memory)> memory(&buffer,
                                                                 free_memory);

@@ -7,7 +7,7 @@ namespace snapfs {
 namespace {
 
 constexpr int kMaxDepth = 32;
-constexpr std::size_t kMaxString = 64 * 1024;
+constexpr std::size_t kMaxString = std::size_t{64} << 10;
 
 bool is_digit(int c) { return c >= '0' && c <= '9'; }
 

@@ -35,7 +35,7 @@ bool is_mount_point(const std::string& path) {
 
 std::string find_mount_point(const std::optional<std::string>& directory) {
   if (directory) {
-    const std::string path = canonical(*directory);
+    std::string path = canonical(*directory);
     if (!is_mount_point(path))
       throw std::runtime_error(*directory + ": no snapfs is mounted there");
     return path;

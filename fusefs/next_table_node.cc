@@ -16,7 +16,7 @@ std::string next_text(const Device& device) {
 }  // namespace
 
 NextTableNode::NextTableNode(TreeContext& context,
-                             std::shared_ptr<DeviceNode> device_node)
+                             const std::shared_ptr<DeviceNode>& device_node)
     : TextNode(context, device_node->next_table_inode(),
                [device_node] { return next_text(device_node->device()); }),
       events_(context.events),

@@ -14,7 +14,8 @@ namespace snapfs {
 
 class NextTableNode : public TextNode {
  public:
-  NextTableNode(TreeContext& context, std::shared_ptr<DeviceNode> device_node);
+  NextTableNode(TreeContext& context,
+                const std::shared_ptr<DeviceNode>& device_node);
 
   // An open that writes is refused (EPERM), and the errors file says where to.
   std::unique_ptr<Handle> open(const Caller& caller, int flags) override;

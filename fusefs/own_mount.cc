@@ -26,6 +26,8 @@ std::optional<int> mount_id_of(int fd) {
   std::ifstream in("/proc/self/fdinfo/" + std::to_string(fd));
   for (std::string line; std::getline(in, line);) {
     int id = 0;
+    // The kernel writes it.
+    // NOLINTNEXTLINE(cert-err34-c)
     if (std::sscanf(line.c_str(), "mnt_id: %d", &id) == 1) return id;
   }
   return std::nullopt;

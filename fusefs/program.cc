@@ -131,7 +131,7 @@ void print_usage() {
 }
 
 const Subcommand* find_subcommand(const std::string& name) {
-  const auto found = std::find_if(
+  const Subcommand* found = std::find_if(
       std::begin(kSubcommands), std::end(kSubcommands),
       [&](const Subcommand& subcommand) { return subcommand.name == name; });
   return found == std::end(kSubcommands) ? nullptr : found;

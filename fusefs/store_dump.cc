@@ -185,7 +185,7 @@ LogEnd write_dump(BlockDevice& cow, const DumpHead& head, DumpFormat format,
   }
   const StoreLayout layout{ChunkSize(head.chunk_sectors)};
   writer->begin(head);
-  const LogEnd end = scan_log(
+  LogEnd end = scan_log(
       cow, layout,
       [&](uint64_t slot, const DiskRecord& record) {
         if (slot % kProgressStep == 0) {

@@ -2,11 +2,11 @@
 #include "fusefs/table_directory.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -205,6 +205,7 @@ std::shared_ptr<TableNode> TableDirectory::table_node(
   std::shared_ptr<TableNode>& node = tables_[name];
   if (node == nullptr) {
     // The directory itself does not change by remembering a node.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
     auto& self = const_cast<TableDirectory&>(*this);
     node = std::make_shared<TableNode>(context_, self, name);
   }

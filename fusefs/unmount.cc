@@ -49,10 +49,10 @@ std::optional<MountEntry> find_mount(const std::string& path) {
 // not tell, or tells the number of a process in another PID namespace.
 UniqueFd find_daemon(const std::string& mount_point, pid_t& pid) {
   std::ifstream file(mount_point + "/.control/pid");
-  if (!(file >> pid)) return UniqueFd();
+  if (!(file >> pid)) return {};
   // glibc 2.36 declares pidfd_open() without C linkage.
   UniqueFd daemon(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (command_of(pid) != "snapfs") return UniqueFd();
+  if (command_of(pid) != "snapfs") return {};
   return daemon;
 }
 

@@ -64,10 +64,10 @@ void become_helper(int socket) {
 UniqueFd find_file(const char* path, dev_t filesystem) {
   UniqueFd file(::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat status {};
-  if (!file || ::fstat(file.get(), &status) != 0) return UniqueFd();
+  if (!file || ::fstat(file.get(), &status) != 0) return {};
   if (status.st_dev != filesystem || !S_ISREG(status.st_mode)) {
     errno = ENODEV;
-    return UniqueFd();
+    return {};
   }
   return file;
 }

@@ -57,7 +57,7 @@ TEST(HostileText, binary) {
             "f.yaml:1:1: not a table: the text has a control character");
   EXPECT_EQ(error_of(std::string(4096, '\0')),
             "f.yaml:1:1: not a table: the text has a NUL byte");
-  EXPECT_EQ(error_of("\xff\xfet\0a\0"),
+  EXPECT_EQ(error_of(std::string("\xff\xfet\0a\0", 6)),
             "f.yaml:1:1: not a table: the text is not valid UTF-8");
 }
 

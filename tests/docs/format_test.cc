@@ -125,6 +125,8 @@ class WorkedExample : public ::testing::Test {
   }
 
   static std::vector<std::byte> filled(char with, size_t count) {
+    // In braces they would be elements.
+    // NOLINTNEXTLINE(modernize-return-braced-init-list)
     return std::vector<std::byte>(count, std::byte(with));
   }
 

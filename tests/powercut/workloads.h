@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/powercut/sweep.h"
@@ -26,18 +27,18 @@ struct Workload {
 // One variant.
 inline std::function<bool(World&, uint64_t)> once(
     std::function<void(World&)> script) {
-  return [script](World& world, uint64_t) {
+  return [script = std::move(script)](World& world, uint64_t) {
     script(world);
     return false;
   };
 }
 
-void add_writes(std::vector<Workload>& workloads);
-void add_full_stores(std::vector<Workload>& workloads);
-void add_handovers(std::vector<Workload>& workloads);
-void add_merges(std::vector<Workload>& workloads);
-void add_reverts(std::vector<Workload>& workloads);
-void add_threads(std::vector<Workload>& workloads);
+void add_writes(std::vector<Workload>& all);
+void add_full_stores(std::vector<Workload>& all);
+void add_handovers(std::vector<Workload>& all);
+void add_merges(std::vector<Workload>& all);
+void add_reverts(std::vector<Workload>& all);
+void add_threads(std::vector<Workload>& all);
 
 // All of them; no two write the same stamps.
 std::vector<Workload> workloads();

@@ -2,12 +2,12 @@
 #include "tests/support/child_process.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <stdexcept>
@@ -28,7 +28,7 @@ std::pair<UniqueFd, UniqueFd> make_pipe() {
 }
 
 bool read_byte(int fd) {
-  char byte;
+  char byte = 0;
   for (;;) {
     ssize_t count = read(fd, &byte, 1);
     if (count < 0 && errno == EINTR) continue;
@@ -41,13 +41,13 @@ bool write_byte(int fd) { return send(fd, "x", 1, MSG_NOSIGNAL) == 1; }
 
 }  // namespace
 
-void ChildProcess::Side::ready() {
+void ChildProcess::Side::ready() const {
   if (!write_byte(ready_)) throw std::runtime_error("the parent is gone");
 }
 
-bool ChildProcess::Side::wait_for_go() { return read_byte(go_); }
+bool ChildProcess::Side::wait_for_go() const { return read_byte(go_); }
 
-bool ChildProcess::Side::wait_for_go(std::chrono::seconds limit) {
+bool ChildProcess::Side::wait_for_go(std::chrono::seconds limit) const {
   pollfd waiting{go_, POLLIN, 0};
   std::chrono::milliseconds left = limit;
   return poll(&waiting, 1, static_cast<int>(left.count())) > 0 &&

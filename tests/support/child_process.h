@@ -32,11 +32,11 @@ class ChildProcess {
   class Side {
    public:
     Side(int ready, int go) : ready_(ready), go_(go) {}
-    void ready();
+    void ready() const;
     // False if the parent has gone instead.
-    bool wait_for_go();
+    bool wait_for_go() const;
     // False as well when it has taken too long.
-    bool wait_for_go(std::chrono::seconds limit);
+    bool wait_for_go(std::chrono::seconds limit) const;
 
    private:
     int ready_;

@@ -15,6 +15,8 @@
 #include "core/error.h"
 #include "core/unique_fd.h"
 
+// POSIX leaves the declaration to those who use it.
+// NOLINTNEXTLINE(readability-redundant-declaration)
 extern char** environ;
 
 namespace snapfs::test {
@@ -63,6 +65,8 @@ CommandResult run(const std::vector<std::string>& command) {
   posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDERR_FILENO);
   std::vector<char*> arguments;
   for (const std::string& word : command) {
+    // The interface is older than const.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
     arguments.push_back(const_cast<char*>(word.c_str()));
   }
   arguments.push_back(nullptr);

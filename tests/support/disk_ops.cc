@@ -27,8 +27,9 @@ DiskOp parse_op(const std::string& line, size_t number) {
   std::string kind;
   DiskOp op;
   bool complete = static_cast<bool>(in >> kind >> op.first >> op.count);
-  auto known = std::find_if(kKinds.begin(), kKinds.end(),
-                            [&](const auto& k) { return k.first == kind; });
+  const auto* known =
+      std::find_if(kKinds.begin(), kKinds.end(),
+                   [&](const auto& k) { return k.first == kind; });
   if (!complete || known == kKinds.end() || op.count == 0) {
     throw std::invalid_argument("operation " + std::to_string(number) +
                                 " makes no sense: " + line);

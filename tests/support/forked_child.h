@@ -5,10 +5,10 @@
 // that serve it may need.
 #pragma once
 
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <functional>
 
 #include "tests/support/eventually.h"

@@ -21,18 +21,19 @@ std::string why_no_mounts() {
 }
 
 ScratchMount ScratchMount::tmpfs(const std::string& directory) {
-  return ScratchMount("tmpfs", directory, "tmpfs", 0, "size=64m");
+  return {"tmpfs", directory, "tmpfs", 0, "size=64m"};
 }
 
 ScratchMount ScratchMount::of_device(const std::string& device,
                                      const std::string& directory,
                                      const std::string& type, bool read_only) {
-  return ScratchMount(device, directory, type, read_only ? MS_RDONLY : 0, "");
+  const unsigned long flags = read_only ? MS_RDONLY : 0;
+  return {device, directory, type, flags, ""};
 }
 
 ScratchMount ScratchMount::bind(const std::string& from,
                                 const std::string& to) {
-  return ScratchMount(from, to, "", MS_BIND, "");
+  return {from, to, "", MS_BIND, ""};
 }
 
 ScratchMount ScratchMount::unserved(const std::string& directory) {

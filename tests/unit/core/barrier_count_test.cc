@@ -22,6 +22,8 @@ constexpr uint64_t kOriginBytes = uint64_t{16} << 20;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 std::vector<std::byte> bytes(uint64_t count, int value) {
+  // In braces they would be elements.
+  // NOLINTNEXTLINE(modernize-return-braced-init-list)
   return std::vector<std::byte>(count, static_cast<std::byte>(value));
 }
 

@@ -39,7 +39,7 @@ class ContentProbeTest : public testing::Test {
 };
 
 #define NEEDS_PROGRAM(name) \
-  if (!has_program(name)) GTEST_SKIP() << "no " << name << " here"
+  if (!has_program(name)) GTEST_SKIP() << "no " << (name) << " here"
 
 TEST_F(ContentProbeTest, nothing_is_found_on_zeroes) { EXPECT_EQ(probe(), ""); }
 

@@ -154,7 +154,7 @@ TEST_F(ControlFile, waiting_event_readers_hold_no_thread) {
 
 TEST_F(ControlFile, nonblocking_event_reader_gets_EAGAIN) {
   UniqueFd fd = open_file(control("events"), O_RDONLY | O_NONBLOCK);
-  char byte;
+  char byte = 0;
   EXPECT_EQ(EAGAIN, error_of(::read(fd.get(), &byte, 1)));
   report("now");
   EXPECT_EQ(1, ::read(fd.get(), &byte, 1));
@@ -200,10 +200,10 @@ TEST_F(ControlFile, interrupted_event_reader_gets_out) {
     action.sa_handler = [](int) {};
     ::sigaction(SIGUSR2, &action, nullptr);
     static_cast<void>(!::write(ends[1], "r", 1));
-    char byte;
+    char byte = 0;
     ::_exit(::read(fd.get(), &byte, 1) < 0 && errno == EINTR ? 0 : 1);
   }
-  char byte;
+  char byte = 0;
   ASSERT_EQ(1, ::read(ends[0], &byte, 1));
   int status = 0;
   // Until it has arrived in its read, the signal interrupts nothing.

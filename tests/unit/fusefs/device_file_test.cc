@@ -327,7 +327,7 @@ TEST_P(MappedFile, mapping_of_an_invalid_snapshot_fails_as_reads_do) {
   UniqueFd ready(ends[1]);
   Child child([&] { return wait_until_unmapped(fd.get(), ready.get()); });
   ready.reset();
-  char byte;
+  char byte = 0;
   ASSERT_EQ(1, ::read(is_ready.get(), &byte, 1));
   UniqueFd base = open_file(tree_->path("base"), O_RDWR);
   std::vector<char> data(1 << 20, 'f');

@@ -33,7 +33,7 @@ class User {
       for (;;) pause();
     }
     close(ends[1]);
-    char byte;
+    char byte = 0;
     ready_ = read(ends[0], &byte, 1) == 1;
     close(ends[0]);
   }

@@ -34,7 +34,7 @@ class ClosedGate {
     gate_.open();
   }
   std::size_t parked() const { return gate_.parked_count(); }
-  void wait_until_parked(std::size_t count) {
+  void wait_until_parked(std::size_t count) const {
     eventually([&] { return parked() == count; });
   }
   void wake_all() { gate_.wake_all(); }
@@ -85,7 +85,7 @@ TEST_F(Parking, request_that_is_woken_too_early_waits_again) {
   ClosedGate gate(base());
   Waiters waiters(tree());
   waiters.start([&] {
-    char byte;
+    char byte = 0;
     EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 0));
   });
   gate.wait_until_parked(1);
@@ -105,7 +105,7 @@ TEST_F(Parking, parked_requests_hold_no_thread) {
   Waiters waiters(tree());
   for (int i = 0; i < kCount; ++i) {
     waiters.start([&] {
-      char byte;
+      char byte = 0;
       EXPECT_EQ(1, ::pread(fd.get(), &byte, 1, 0));
     });
   }
@@ -134,7 +134,7 @@ TEST_F(Parking, killed_process_gets_out) {
     Child child([&] {
       // A shell that starts something in the background lets it ignore some.
       if (signal != SIGKILL) ::signal(signal, SIG_DFL);
-      char byte;
+      char byte = 0;
       return ::pread(fd.get(), &byte, 1, 0) == 1 ? 0 : 1;
     });
     gate.wait_until_parked(1);
@@ -172,7 +172,7 @@ TEST_F(Parking, process_killed_after_a_handled_signal_gets_out) {
     struct sigaction action {};
     action.sa_handler = [](int) {};
     ::sigaction(SIGUSR2, &action, nullptr);
-    char byte;
+    char byte = 0;
     return ::pread(fd.get(), &byte, 1, 0) == 1 ? 0 : 1;
   });
   gate.wait_until_parked(1);
@@ -190,14 +190,14 @@ TEST_F(Parking, shut_down_answers_what_is_parked) {
   Waiters waiters(tree());
   for (int i = 0; i < 20; ++i) {
     waiters.start([&] {
-      char byte;
+      char byte = 0;
       EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
     });
   }
   gate.wait_until_parked(20);
   tree().filesystem().shut_down();
   waiters.join();
-  char byte;
+  char byte = 0;
   EXPECT_EQ(EIO, error_of(::pread(fd.get(), &byte, 1, 0)));
 }
 

@@ -87,7 +87,7 @@ class FakeKernel {
   ssize_t take(const iovec* parts, int count) {
     std::vector<char> message;
     for (int i = 0; i < count; ++i) {
-      auto* begin = static_cast<const char*>(parts[i].iov_base);
+      const auto* begin = static_cast<const char*>(parts[i].iov_base);
       message.insert(message.end(), begin, begin + parts[i].iov_len);
     }
     fuse_out_header header;
@@ -134,6 +134,8 @@ TEST(Reply, dropped_reply_answers_EIO) {
 TEST(Reply, moved_reply_answers_once) {
   EXPECT_EQ(0, error_of([](Reply& reply) {
               Reply other(std::move(reply));
+              // What a moved reply does is the question.
+              // NOLINTNEXTLINE(bugprone-use-after-move,hicpp-invalid-access-moved)
               EXPECT_FALSE(reply.pending());
               other.ok();
               EXPECT_FALSE(other.pending());
@@ -157,6 +159,8 @@ TEST(Reply, thrown_error_becomes_its_errno) {
   EXPECT_EQ(EBUSY,
             error_of([](Reply&) { throw TableError({}, "held", EBUSY); }));
   EXPECT_EQ(EIO, error_of([](Reply&) { throw std::logic_error("?"); }));
+  // Whatever is thrown.
+  // NOLINTNEXTLINE(hicpp-exception-baseclass)
   EXPECT_EQ(EIO, error_of([](Reply&) { throw 42; }));
 }
 

@@ -16,8 +16,6 @@ class Signals : public testing::Test {
  protected:
   Signals() {
     pthread_sigmask(SIG_SETMASK, nullptr, &mask_);
-    pipe_ = signal(SIGPIPE, SIG_DFL);
-    file_size_ = signal(SIGXFSZ, SIG_DFL);
     block_daemon_signals();
   }
   ~Signals() override {
@@ -28,8 +26,8 @@ class Signals : public testing::Test {
 
  private:
   sigset_t mask_;
-  void (*pipe_)(int) = nullptr;
-  void (*file_size_)(int) = nullptr;
+  void (*pipe_)(int) = signal(SIGPIPE, SIG_DFL);
+  void (*file_size_)(int) = signal(SIGXFSZ, SIG_DFL);
 };
 
 int taken_signal(int sent, bool before) {

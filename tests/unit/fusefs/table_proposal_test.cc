@@ -28,7 +28,7 @@ void write(TableProposal& proposal, const std::string& text,
   proposal.append(bytes_of(text), writer);
 }
 
-TableProposal truncated() { return TableProposal(kOpener, std::nullopt); }
+TableProposal truncated() { return {kOpener, std::nullopt}; }
 
 TEST(TableProposal, close_before_any_text_takes_nothing) {
   TableProposal proposal = truncated();

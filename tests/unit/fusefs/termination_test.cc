@@ -12,7 +12,7 @@ namespace {
 struct FakeMount {
   std::vector<std::string> open = {};
   bool busy = false;
-  std::string done = "";
+  std::string done = {};
 
   Termination::Actions actions() {
     return {

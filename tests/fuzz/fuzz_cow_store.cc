@@ -189,7 +189,7 @@ class Store {
     cow_device_->write(0, image);
     const DiskHeader header = unpack_header(image);
     is_store_ = header.magic == kMagic;
-    is_invalid_ = header.valid == 0;
+    is_invalid_ = is_store_ && header.valid == 0;
     // Larger chunks than the device has room for have no records.
     if (is_store_ && ChunkSize::is_valid(header.chunk_sectors)) {
       reference_.emplace(image, header.chunk_sectors, origin_sectors);

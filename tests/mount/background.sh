@@ -16,7 +16,7 @@ snapshot_table base '{path: ../new.cow, create: true, size: 4MiB}' \
 said=$("$SNAPFS" mount spec mnt 2>&1)
 same mnt/snap origin.img "the snapshot, at once"
 daemon=$(cat mnt/.control/pid)
-daemons+=("$daemon")
+remember "$daemon"
 eq "$said" "" "what a mount without -v says"
 eq "$(readlink "/proc/$daemon/cwd")" / "working directory of the daemon"
 for fd in 0 1 2; do
@@ -34,7 +34,7 @@ unmount mnt
   flock 9
   "$SNAPFS" mount . ../mnt
 )
-daemons+=("$(cat mnt/.control/pid)")
+remember "$(cat mnt/.control/pid)"
 flock --nonblock lock true || fail "the daemon has inherited a lock"
 snapshot_table base '{path: ../later.cow, create: true, size: 4MiB}' \
   >mnt/.control/tables/later.yaml
@@ -43,7 +43,7 @@ unmount mnt
 
 # Standard streams that are closed do no harm.
 "$SNAPFS" mount spec mnt <&- >&- 2>&-
-daemons+=("$(cat mnt/.control/pid)")
+remember "$(cat mnt/.control/pid)"
 same mnt/snap origin.img "mounted without standard streams"
 unmount mnt
 
@@ -94,7 +94,7 @@ nothing_comes_of_it "was interrupted"
 # Foreground: says what it does on stderr, and its status is that of the mount.
 "$SNAPFS" mount -f spec mnt 2>foreground.log &
 foreground=$!
-daemons+=("$foreground")
+remember "$foreground"
 wait_until mountpoint -q mnt
 same mnt/snap origin.img "the snapshot"
 kill -TERM "$foreground"

@@ -90,7 +90,7 @@ unmount mnt
 # Foreground.
 "$SNAPFS" mount -f tables.d mnt &
 foreground=$!
-daemons+=("$foreground")
+remember "$foreground"
 wait_until mountpoint -q mnt
 eq "$(cat mnt/.control/pid)" "$foreground" "the daemon in the foreground"
 kill -TERM "$foreground"

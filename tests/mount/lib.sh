@@ -81,6 +81,17 @@ gone() {
     END { exit !(state ~ /[ZX]/ && threads <= 1) }' "/proc/$1/status" 2>/dev/null
 }
 
+# Is this number of a daemon another process's by now?
+is_another() { [ "${daemons[$1]}" != "$(birth "$1")" ]; }
+
+# When it began, in ticks: field 22, 20 behind the name.
+birth() {
+  local stat fields
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+  read -ra fields <<<"${stat##*) }"
+  echo "${fields[19]}"
+}
+
 # --- devices ----------------------------------------------------------------
 
 # stamped FILE SIZE: a file of stamped sectors (SIZE as numfmt takes it: 4M)
@@ -125,15 +136,16 @@ snapshot_table() {
 
 # --- mounts -----------------------------------------------------------------
 
-# Processes that serve mounts of this test.
-daemons=()
+# Processes that serve mounts of this test, and when they began.
+declare -A daemons
+remember() { daemons[$1]=$(birth "$1"); }
 
 # mount_snapfs SPEC DIR [options]: the daemon is in $daemon.
 mount_snapfs() {
   mkdir -p "$2"
   "$SNAPFS" mount "$@"
   daemon=$(cat "$2/.control/pid")
-  daemons+=("$daemon")
+  remember "$daemon"
 }
 
 # In a mount namespace of one's own: lets go of what other tests have mounted.
@@ -221,7 +233,9 @@ is_locked() { grep -q " $locks:$(stat -c %i "$1") " /proc/locks; }
 # What a test has stopped or suspended would let all that follows wait.
 let_go() {
   local item state line
-  for item in "${daemons[@]}"; do kill -CONT "$item" 2>/dev/null; done
+  for item in "${!daemons[@]}"; do
+    is_another "$item" || kill -CONT "$item" 2>/dev/null
+  done
   for item in $(mounts_below); do
     for state in "$item"/.control/state/*; do
       line=
@@ -244,8 +258,9 @@ take_down() {
   for item in $(mounts_below); do
     comes_true unmounted "$item" || leak "cannot unmount $item"
   done
-  for item in "${daemons[@]}"; do
-    comes_true gone "$item" || leak "daemon $item goes on"
+  for item in "${!daemons[@]}"; do
+    is_another "$item" || comes_true gone "$item" ||
+      leak "daemon $item goes on"
   done
   item=$(mounts_below)
   [ -z "$item" ] || leak "mounts are left: $item"

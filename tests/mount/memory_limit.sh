@@ -46,7 +46,7 @@ mount_limited() {
   sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
     "$SNAPFS" mount "$@"
   daemon=$(cat "$2/.control/pid")
-  daemons+=("$daemon")
+  remember "$daemon"
 }
 
 # In full from the beginning, and by us: where files are memory, theirs is ours.

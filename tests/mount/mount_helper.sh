@@ -46,7 +46,7 @@ mounted() {
   done
   same mnt/base origin.img "the device"
   pid=$(cat mnt/.control/pid)
-  daemons+=("$pid")
+  remember "$pid"
   umount mnt
   gone "$pid" || fail "umount(8) returned before the daemon had ended"
   flock --nonblock origin.img true || fail "the device is still held"
@@ -99,7 +99,7 @@ mounted rw
 # Lazy: the daemon stays for who has a file open.
 mount -t snapfs base.yaml mnt
 pid=$(cat mnt/.control/pid)
-daemons+=("$pid")
+remember "$pid"
 exec 3<mnt/base
 umount --lazy mnt
 ! mountpoint -q mnt || fail "umount --lazy has not unmounted"
@@ -112,7 +112,7 @@ mkdir bind
 mount -t snapfs base.yaml mnt
 mount --bind mnt bind
 pid=$(cat mnt/.control/pid)
-daemons+=("$pid")
+remember "$pid"
 umount mnt 2>said.log
 contains "$(cat said.log)" "serves on" "what umount(8) says"
 same bind/base origin.img "the bind mount"
@@ -124,6 +124,6 @@ mount -t snapfs base.yaml mnt
 "$TEST_IO" stamp 1048576 5 >data
 cat data 1<>mnt/base
 cmp mnt/base data
-daemons+=("$(cat mnt/.control/pid)")
+remember "$(cat mnt/.control/pid)"
 umount mnt
 cmp origin.img data

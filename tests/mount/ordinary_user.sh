@@ -32,7 +32,7 @@ chown -R 65534:65534 user
 
 as_user "$SNAPFS" mount user/tables.d user/mnt
 daemon=$(as_user cat user/mnt/.control/pid)
-daemons+=("$daemon")
+remember "$daemon"
 eq "$(sed -n 's/^Cap\(Eff\|Prm\):\t*0*//p' "/proc/$daemon/status" | xargs)" "" \
   "capabilities of the daemon"
 eq "$(as_user stat -c '%u %g' user/snap.cow user/mnt/snap)" \
@@ -59,7 +59,7 @@ as_third() { setpriv --reuid=65533 --regid=65533 --clear-groups "$@"; }
 echo "mode: 0644" >>user/tables.d/base.yaml
 as_user "$SNAPFS" mount user/tables.d user/mnt -o allow_other
 daemon=$(as_user cat user/mnt/.control/pid)
-daemons+=("$daemon")
+remember "$daemon"
 as_third cat user/mnt/base >/dev/null
 must_fail as_third dd if=/dev/zero of=user/mnt/base count=1 conv=notrunc \
   status=none

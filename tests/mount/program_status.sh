@@ -83,7 +83,7 @@ refused 32 "nowhere" ./mount.snapfs base.yaml nowhere -f
 
 # Sloppy: unknown options are ignored.
 ./mount.snapfs base.yaml mnt -s -o wrong,wrong=1
-daemons+=("$(cat mnt/.control/pid)")
+remember "$(cat mnt/.control/pid)"
 umount mnt
 # An empty directory of tables is an empty mount.
 mount_snapfs empty mnt -v >said

@@ -66,7 +66,7 @@ wait_until gone "$daemon"
 # A shell that stands in the mount keeps it as well.
 "$SNAPFS" mount -f spec mnt 2>foreground.log &
 daemon=$!
-daemons+=("$daemon")
+remember "$daemon"
 wait_until mountpoint -q mnt
 (cd mnt && exec sleep infinity) &
 sleeper=$!

@@ -582,17 +582,29 @@ void PersistentStore::load_marks(const RevertNote& note) {
 }
 
 void PersistentStore::mark_reverted(const std::vector<ExceptionRun>& runs) {
-  marks()->set(runs, [this] {
-    try {
-      cow_->flush();
-    } catch (...) {
-      // A device reports an error once. It may have concerned what the next
-      // commit would take for written.
-      MutexLock lock(mutex_);
-      if (!broken_) broken_ = std::current_exception();
-      throw;
-    }
-  });
+  marks()->set(runs, [this] { flush_in_turn(); });
+}
+
+// In turn with commits: of two flushes at once the device reports an error to
+// one, and it may have concerned what the other would take for written.
+void PersistentStore::flush_in_turn() {
+  MutexLock lock(mutex_);
+  while (has_leader_) changed_.wait(mutex_);
+  if (broken_) std::rethrow_exception(broken_);
+  has_leader_ = true;
+  mutex_.unlock();
+  std::exception_ptr failure;
+  try {
+    cow_->flush();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  mutex_.lock();
+  has_leader_ = false;
+  changed_.notify_all();
+  if (!failure) return;
+  broken_ = failure;
+  std::rethrow_exception(failure);
 }
 
 void PersistentStore::end_revert() {

@@ -608,6 +608,35 @@ TEST_F(RevertTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
   EXPECT_EQ(recorded().front(), "write origin 8192+8192");
 }
 
+// One error, and whatever it was about, both have lost it.
+TEST_F(RevertTest, a_commit_and_marks_that_flush_at_once_fail_together) {
+  for (const bool is_commit_first : {true, false}) {
+    SCOPED_TRACE(is_commit_first);
+    diverge();
+    revert();
+    write("s", 400, 8, kLate);
+    const auto commit = [this] {
+      EXPECT_THAT(refusal([this] { target("s")->flush(); }),
+                  HasSubstr("injected fault on s-cow"));
+    };
+    const auto mark = [this] {
+      EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
+                  HasSubstr("injected fault on s-cow"));
+    };
+    s_.counting->hold(kFlush);
+    is_commit_first ? in_a_thread(commit) : in_a_thread(mark);
+    s_.counting->wait_until_held(kFlush, 1);
+    is_commit_first ? in_a_thread(mark) : in_a_thread(commit);
+    give_others_time();
+
+    s_.faulty->inject({.ops = kFlush});
+    s_.counting->release();
+    threads_.join();
+    reopen();
+    revert_all();
+  }
+}
+
 TEST_F(RevertTest, whoever_flushes_is_told_of_a_failed_flush_until_resume) {
   diverge();
   revert();

@@ -115,7 +115,7 @@ work h g 64"
 }
 
 # work_in DIR: a new file after another, synchronised and then noted, until one
-# fails; the oldest go.
+# fails, and why is in DIR.log; the oldest go.
 work_in() {
   local n old
   n=$(($(sed -n 's/^done //p' "$1.files" | tail -n 1) + 1))
@@ -128,7 +128,7 @@ work_in() {
       rm "$1/$old" || return 0
     fi
     n=$((n + 1))
-  done 2>/dev/null
+  done 2>"$1.log"
 }
 
 check_files() {  # DIR
@@ -193,7 +193,8 @@ work_and_kill() {
   wait_until has_grown past.files "${sizes[2]}"
   for pid in "${fios[@]}"; do wait_until has_written "$pid" 200000; done
   for pid in "${workers[@]}" "${fios[@]}"; do
-    ! gone "$pid" || fail "$where: somebody gave up before the kill"
+    ! gone "$pid" || fail "$where: one of ${workers[*]} ${fios[*]} gave up" \
+      "before the kill, $pid: $(cat mnt/.control/errors)"
   done
   "$TEST_IO" kill-while-writing "$daemon" $((RANDOM % 8 * 50000 + RANDOM)) \
     /dev/null x

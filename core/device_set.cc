@@ -71,7 +71,7 @@ std::vector<std::shared_ptr<Device>> DeviceSet::devices() const {
   return all;
 }
 
-void DeviceSet::wake_waiting() {
+void DeviceSet::wake_waiting() const {
   for (const auto& device : devices()) {
     std::shared_ptr<Target> target = device->live();
     if (target != nullptr) target->wake_waiting();

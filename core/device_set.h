@@ -132,7 +132,7 @@ class DeviceSet {
 
   // Writes that wait for room, in whatever store, try again. Waits for no load
   // or suspension, which may be waiting for such a write.
-  void wake_waiting() EXCLUDES(mutex_);
+  void wake_waiting() const EXCLUDES(mutex_);
 
   // Makes everything that has been written durable. Errors become events and
   // are reported again by the next flush of the device.
@@ -210,7 +210,8 @@ class DeviceSet {
   void hand_over_group(const std::set<std::string>& group)
       REQUIRES(load_mutex_);
   void make_live(Member& source, Member& target,
-                 std::shared_ptr<Snapshot> snapshot) REQUIRES(load_mutex_);
+                 const std::shared_ptr<Snapshot>& snapshot)
+      REQUIRES(load_mutex_);
   // What comes of a merge when its step ends. An empty failure: it has ended.
   void merge_ended(std::shared_ptr<Merger> merger, const std::string& failure)
       EXCLUDES(load_mutex_, mutex_);

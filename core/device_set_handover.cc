@@ -142,7 +142,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
     if (step.merging != nullptr) {
       make_merge_live(*step.source, *step.target, std::move(step.merging));
     } else {
-      make_live(*step.source, *step.target, std::move(step.snapshot));
+      make_live(*step.source, *step.target, step.snapshot);
     }
   }
   thaw_second_names(frozen);
@@ -150,7 +150,7 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
 
 // `target` has its store; `source`, unless it is the same device, has none.
 void DeviceSet::make_live(Member& source, Member& target,
-                          std::shared_ptr<Snapshot> snapshot) {
+                          const std::shared_ptr<Snapshot>& snapshot) {
   const std::string source_name = source.device->name();
   const std::string target_name = target.device->name();
   const bool same_name = &source == &target;

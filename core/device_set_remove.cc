@@ -76,7 +76,8 @@ void DeviceSet::remove(const std::string& name) {
 }
 
 // Takes a device's target away, so that it answers EIO, and its snapshot out of
-// the family.
+// the family. Its devices are let go of on return.
+// NOLINTNEXTLINE(performance-unnecessary-value-param)
 void DeviceSet::take_down(Member member) {
   Device& device = *member.device;
   bool is_handed_over = false;

@@ -10,7 +10,7 @@ mkdir refused
 
 # A sanitizer reserves more address space than any limit allows.
 limits="ulimit -t $patience"
-grep -q __asan_init "$SNAPFS" || limits+=' -v 1500000'
+grep -q '__[at]san_init' "$SNAPFS" || limits+=' -v 1500000'
 
 # bad SPEC PART...
 bad() {

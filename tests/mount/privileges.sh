@@ -5,6 +5,7 @@
 # threads, and gets no more by running a program; its descriptors are closed on
 # exec. What it needs them for works.
 . "$(dirname "$0")/lib.sh"
+! grep -q __tsan_init "$SNAPFS" || skip "ThreadSanitizer has a thread of its own"
 
 # Bits of linux/capability.h.
 dac_override=$((1 << 1))

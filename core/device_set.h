@@ -185,6 +185,8 @@ class DeviceSet {
     bool is_salvage() const { return kind == Kind::salvage; }
     // Does it own the store on its COW?
     bool has_store() const;
+    // Whoever takes the store of `source` over is about the same devices.
+    void take_devices_of(const Member& source);
   };
 
   // A store that was removed, and how often its origin had been written then.

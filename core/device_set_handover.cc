@@ -148,6 +148,16 @@ void DeviceSet::hand_over_group(const std::set<std::string>& group) {
   thaw_second_names(frozen);
 }
 
+void DeviceSet::Member::take_devices_of(const Member& source) {
+  family = source.family;
+  origin = source.origin;
+  origin_table_name = source.origin_table_name;
+  cow = source.cow;
+  cow_path = source.cow_path;
+  cow_table_name = source.cow_table_name;
+  cow_is_writable = source.cow_is_writable;
+}
+
 // `target` has its store; `source`, unless it is the same device, has none.
 void DeviceSet::make_live(Member& source, Member& target,
                           const std::shared_ptr<Snapshot>& snapshot) {
@@ -156,13 +166,7 @@ void DeviceSet::make_live(Member& source, Member& target,
   const bool same_name = &source == &target;
   if (!same_name) {
     target.kind = source.kind;
-    target.family = source.family;
-    target.origin = source.origin;
-    target.origin_table_name = source.origin_table_name;
-    target.cow = source.cow;
-    target.cow_path = source.cow_path;
-    target.cow_table_name = source.cow_table_name;
-    target.cow_is_writable = source.cow_is_writable;
+    target.take_devices_of(source);
     MutexLock lock(source.device->mutex_);
     source.device->handed_over_to_ = target_name;
   }

@@ -149,13 +149,7 @@ void DeviceSet::make_merge_live(Member& source, Member& target,
                                 std::shared_ptr<MergingSnapshot> merging) {
   const std::string source_name = source.device->name();
   const std::string target_name = target.device->name();
-  target.family = source.family;
-  target.origin = source.origin;
-  target.origin_table_name = source.origin_table_name;
-  target.cow = source.cow;
-  target.cow_path = source.cow_path;
-  target.cow_table_name = source.cow_table_name;
-  target.cow_is_writable = source.cow_is_writable;
+  target.take_devices_of(source);
   install_merge(target, target.device->next_table(), std::move(merging));
   target.next.reset();
   {

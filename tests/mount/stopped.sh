@@ -57,9 +57,15 @@ fio --name=origin --filename=mnt/origin --rw=randrw --bsrange=4k-64k \
   --allow_file_create=0 --output=fio.log &
 fio=$!
 went_on() { [ "$(cat rounds)" -gt "$1" ]; }
+has_written() { [ "$(sha mnt/origin)" != "$1" ]; }
+# A fio that has not begun yet has nothing to say of itself when it ends, either.
+all_go_on() {
+  wait_until has_written "$(sha mnt/origin)"
+  wait_until went_on "$(cat rounds)"
+}
 
 for ((round = 0; round < 2; ++round)); do
-  wait_until went_on "$(cat rounds)"
+  all_go_on
   snapshot_table disk fs.cow "# round $round" >mnt/.control/tables/fs.yaml
   kill -STOP "$daemon"
   wait_until is_stopped
@@ -78,7 +84,7 @@ for ((round = 0; round < 2; ++round)); do
   kill -CONT "$daemon"
   wait $suspend || fail "the handover"
   contains "$(cat mnt/.control/tables/fs.yaml)" "# round $round" "the table"
-  wait_until went_on "$(cat rounds)"
+  all_go_on
 done
 
 touch stop

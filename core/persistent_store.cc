@@ -12,17 +12,23 @@
 namespace snapfs {
 namespace {
 
-void write_header(BlockDevice& cow, ChunkSize chunk_size, bool valid,
-                  const RevertNote* note = nullptr) {
-  // One sector, which cannot be torn; create() has zeroed the rest of the
-  // chunk.
-  std::array<std::byte, kSectorBytes> sector{};
+// One sector, which cannot be torn; create() has zeroed the rest of the chunk.
+using HeaderSector = std::array<std::byte, kSectorBytes>;
+
+HeaderSector header_sector(ChunkSize chunk_size, bool valid,
+                           const RevertNote* note) {
+  HeaderSector sector{};
   DiskHeader header;
   header.valid = valid ? 1 : 0;
   header.chunk_sectors = static_cast<uint32_t>(chunk_size.sectors());
   pack_header(header, sector);
   if (note != nullptr) pack_revert_note(*note, sector);
-  cow.write_durable(0, sector);
+  return sector;
+}
+
+void write_header(BlockDevice& cow, ChunkSize chunk_size, bool valid,
+                  const RevertNote* note = nullptr) {
+  cow.write_durable(0, header_sector(chunk_size, valid, note));
 }
 
 // Checks records as they are loaded, and collects them in the table.
@@ -379,37 +385,57 @@ void PersistentStore::lead_commit() {
   require_full_length();
   Group group = take_complete();
   const uint64_t committed_end = first_ticket_;
-  has_leader_ = true;
   const uint64_t number = ++commits_begun_;
-
-  mutex_.unlock();
-  std::exception_ptr failure;
   bool is_final = true;
-  try {
-    if (group.runs.empty()) {
-      cow_->flush();
-    } else {
-      log_.append(group.runs);
+  const std::exception_ptr failure = lead([&] {
+    try {
+      if (group.runs.empty()) {
+        cow_->flush();
+      } else {
+        log_.append(group.runs);
+      }
+      durable_end_.store(group.durable_end);
+    } catch (const std::exception& error) {
+      // No space for a record below a sparse file: it can be written later,
+      // from the same place on.
+      is_final = errno_of(error) != ENOSPC;
+      throw;
     }
-    durable_end_.store(group.durable_end);
-  } catch (const std::exception& error) {
-    failure = std::current_exception();
-    // No space for a record below a sparse file: it can be written later, from
-    // the same place on.
-    is_final = errno_of(error) != ENOSPC;
-  }
-  mutex_.lock();
-
-  has_leader_ = false;
+  });
   if (failure && !is_final) {
     unwritten_ = std::move(group);
-    changed_.notify_all();
     std::rethrow_exception(failure);
   }
   if (failure) broken_ = failure;
   commits_done_ = number;
   committed_end_ = committed_end;
+}
+
+// What uses the log, or flushes the device while others may: one at a time, and
+// without the mutex. Of two flushes at once the device reports an error to one,
+// and it may have concerned what the other would take for written. Returns what
+// `action` threw.
+template <typename Action>
+std::exception_ptr PersistentStore::lead(const Action& action) {
+  assert(!has_leader_);
+  has_leader_ = true;
+  mutex_.unlock();
+  std::exception_ptr failure;
+  try {
+    action();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  mutex_.lock();
+  has_leader_ = false;
   changed_.notify_all();
+  return failure;
+}
+
+// For those that lead without a commit.
+void PersistentStore::wait_for_turn() {
+  while (has_leader_) changed_.wait(mutex_);
+  if (broken_) std::rethrow_exception(broken_);
 }
 
 bool PersistentStore::is_durable(uint64_t new_chunk) const {
@@ -421,27 +447,14 @@ bool PersistentStore::has_uncommitted() const {
   return !invalid_ && !broken_ && committed_end_ <= last_handed_in_;
 }
 
-// The log is the leader's: this is one that commits nothing.
+// What a merge does with the log.
 template <typename Action>
 void PersistentStore::with_log(const Action& action) {
-  {
-    MutexLock lock(mutex_);
-    while (has_leader_) changed_.wait(mutex_);
-    if (broken_) std::rethrow_exception(broken_);
-    if (invalid_) throw std::system_error(Errc::snapshot_invalid, cow_->name());
-    assert(pending_.empty());
-    has_leader_ = true;
-  }
-  std::exception_ptr failure;
-  try {
-    action();
-  } catch (...) {
-    failure = std::current_exception();
-  }
   MutexLock lock(mutex_);
-  has_leader_ = false;
-  changed_.notify_all();
-  if (failure) std::rethrow_exception(failure);
+  wait_for_turn();
+  if (invalid_) throw std::system_error(Errc::snapshot_invalid, cow_->name());
+  assert(pending_.empty());
+  if (const auto failure = lead(action)) std::rethrow_exception(failure);
 }
 
 std::vector<ExceptionRun> PersistentStore::last_recorded(
@@ -544,8 +557,9 @@ void PersistentStore::begin_revert(uint64_t length, uint64_t exceptions) {
     give_marks_back();
     throw;
   }
+  // Nobody else is at work, so that an error here is about the header alone.
   try {
-    return note_revert();
+    write_header(*cow_, layout_.chunk_size(), true, &marks->note());
   } catch (...) {
     try {
       write_header(*cow_, layout_.chunk_size(), true);
@@ -557,10 +571,12 @@ void PersistentStore::begin_revert(uint64_t length, uint64_t exceptions) {
     give_marks_back();
     throw;
   }
+  MutexLock lock(mutex_);
+  has_revert_note_ = true;
 }
 
 void PersistentStore::note_revert() {
-  write_header(*cow_, layout_.chunk_size(), true, &marks()->note());
+  write_header_in_turn(&marks()->note());
   MutexLock lock(mutex_);
   has_revert_note_ = true;
 }
@@ -585,30 +601,23 @@ void PersistentStore::mark_reverted(const std::vector<ExceptionRun>& runs) {
   marks()->set(runs, [this] { flush_in_turn(); });
 }
 
-// In turn with commits: of two flushes at once the device reports an error to
-// one, and it may have concerned what the other would take for written.
+// While commits go on. An error makes the next one fail as well.
 void PersistentStore::flush_in_turn() {
   MutexLock lock(mutex_);
-  while (has_leader_) changed_.wait(mutex_);
-  if (broken_) std::rethrow_exception(broken_);
-  has_leader_ = true;
-  mutex_.unlock();
-  std::exception_ptr failure;
-  try {
-    cow_->flush();
-  } catch (...) {
-    failure = std::current_exception();
+  wait_for_turn();
+  if (const auto failure = lead([this] { cow_->flush(); })) {
+    broken_ = failure;
+    std::rethrow_exception(failure);
   }
-  mutex_.lock();
-  has_leader_ = false;
-  changed_.notify_all();
-  if (!failure) return;
-  broken_ = failure;
-  std::rethrow_exception(failure);
+}
+
+void PersistentStore::write_header_in_turn(const RevertNote* note) {
+  cow_->write(0, header_sector(layout_.chunk_size(), true, note));
+  flush_in_turn();
 }
 
 void PersistentStore::end_revert() {
-  write_header(*cow_, layout_.chunk_size(), true);
+  write_header_in_turn(nullptr);
   {
     MutexLock lock(mutex_);
     has_revert_note_ = false;

@@ -129,7 +129,11 @@ class PersistentStore : public ExceptionStore {
   Group take_complete() REQUIRES(mutex_);
   void require_full_length() const REQUIRES(mutex_);
   void lead_commit() REQUIRES(mutex_);
+  template <typename Action>
+  std::exception_ptr lead(const Action& action) REQUIRES(mutex_);
+  void wait_for_turn() REQUIRES(mutex_);
   void flush_in_turn() EXCLUDES(mutex_);
+  void write_header_in_turn(const RevertNote* note) EXCLUDES(mutex_);
   template <typename Action>
   void with_log(const Action& action) EXCLUDES(mutex_);
   std::optional<uint64_t> next_free_of_log();

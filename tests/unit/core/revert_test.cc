@@ -151,7 +151,8 @@ TEST_F(RevertTest, a_step_copies_flushes_the_origin_and_marks_what_is_done) {
                             "write s-cow 24576+4096", "flush s-cow"}));
   recording_->clear();
   EXPECT_EQ(set_->merge_step("base"), 0u);
-  EXPECT_EQ(recorded(), std::vector<std::string>{"write_durable s-cow 0+512"});
+  EXPECT_EQ(recorded(),
+            (std::vector<std::string>{"write s-cow 0+512", "flush s-cow"}));
 }
 
 TEST_F(RevertTest, a_writer_of_either_has_its_chunks_done_first) {
@@ -609,31 +610,35 @@ TEST_F(RevertTest, a_flush_of_somebody_else_that_fails_puts_copies_in_doubt) {
 }
 
 // One error, and whatever it was about, both have lost it.
-TEST_F(RevertTest, a_commit_and_marks_that_flush_at_once_fail_together) {
-  for (const bool is_commit_first : {true, false}) {
-    SCOPED_TRACE(is_commit_first);
-    diverge();
-    revert();
-    write("s", 400, 8, kLate);
-    const auto commit = [this] {
-      EXPECT_THAT(refusal([this] { target("s")->flush(); }),
-                  HasSubstr("injected fault on s-cow"));
-    };
-    const auto mark = [this] {
-      EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
-                  HasSubstr("injected fault on s-cow"));
-    };
-    s_.counting->hold(kFlush);
-    is_commit_first ? in_a_thread(commit) : in_a_thread(mark);
-    s_.counting->wait_until_held(kFlush, 1);
-    is_commit_first ? in_a_thread(mark) : in_a_thread(commit);
-    give_others_time();
+TEST_F(RevertTest, a_commit_and_a_step_that_flush_at_once_fail_together) {
+  for (const bool is_last_step : {false, true}) {
+    for (const bool is_commit_first : {true, false}) {
+      SCOPED_TRACE(testing::Message() << is_last_step << is_commit_first);
+      diverge();
+      revert();
+      if (is_last_step) set_->merge_step("base");
+      write("s", 400, 8, kLate);
+      const auto commit = [this] {
+        EXPECT_THAT(refusal([this] { target("s")->flush(); }),
+                    HasSubstr("injected fault on s-cow"));
+      };
+      const auto step = [this] {
+        EXPECT_THAT(refusal([this] { set_->merge_step("base"); }),
+                    HasSubstr("injected fault on s-cow"));
+      };
+      s_.counting->hold(kAnyBarrier);
+      is_commit_first ? in_a_thread(commit) : in_a_thread(step);
+      s_.counting->wait_until_held(kAnyBarrier, 1);
+      is_commit_first ? in_a_thread(step) : in_a_thread(commit);
+      give_others_time();
 
-    s_.faulty->inject({.ops = kFlush});
-    s_.counting->release();
-    threads_.join();
-    reopen();
-    revert_all();
+      s_.faulty->inject({.ops = kAnyBarrier});
+      s_.counting->release();
+      threads_.join();
+      EXPECT_TRUE(is_reverting());
+      reopen();
+      if (!is_last_step) revert_all();
+    }
   }
 }
 
@@ -678,7 +683,7 @@ TEST_F(RevertTest, a_note_that_cannot_be_written_is_no_revert) {
 TEST_F(RevertTest, a_note_of_which_nobody_knows_counts) {
   diverge();
   s_.faulty->inject(
-      {.ops = kWriteDurable, .range = ByteRange{0, 512}, .for_ever = true});
+      {.ops = kAnyWrite, .range = ByteRange{0, 512}, .for_ever = true});
 
   set_->revert("s", {});
 
@@ -691,7 +696,7 @@ TEST_F(RevertTest, a_note_of_which_nobody_knows_counts) {
   s_.faulty->heal();
   recording_->clear();
   set_->merge_step("base");
-  EXPECT_EQ(recorded().front(), "write_durable s-cow 0+512");
+  EXPECT_EQ(recorded().front(), "write s-cow 0+512");
   revert_all();
   expect_snapshot_content("base");
 }

@@ -36,8 +36,7 @@ class RandomUser {
       world_.open();
     } else if (kind < 34) {
       if (world_.is_merging()) {
-        world_.merge_step(
-            {(1 + pick(random_, 12)) * kSectorBytes, 1 + pick(random_, 4)});
+        merge_step();
       } else if (world_.is_reverting()) {
         revert_step();
       }
@@ -94,7 +93,17 @@ class RandomUser {
     if (world_.has_room(0, sectors_ + 1)) world_.revert(name);
   }
 
-  // Other snapshots may need room for what it overwrites.
+  // Other snapshots need room for what these two overwrite.
+  void merge_step() {
+    if (!world_.has_room(0, sectors_)) each_may_become_invalid();
+    try {
+      world_.merge_step(
+          {(1 + pick(random_, 12)) * kSectorBytes, 1 + pick(random_, 4)});
+    } catch (const std::system_error&) {
+      world_.finish_failed();
+    }
+  }
+
   void revert_step() {
     if (!world_.has_room(0, sectors_)) return;
     world_.revert_step(
@@ -121,9 +130,7 @@ class RandomUser {
     // A write during a revert has what follows copied back with it.
     if (!has_room_for_base() || !world_.has_room(first, count) ||
         (world_.is_reverting() && !world_.has_room(0, sectors_))) {
-      for (const auto& [each, snap] : Expected(world_.expected()).snaps) {
-        if (!snap.may_be_invalid) world_.expect_full(each);
-      }
+      each_may_become_invalid();
     }
     const uint64_t kind = pick(random_, 8);
     try {
@@ -137,6 +144,12 @@ class RandomUser {
     } catch (const std::system_error&) {
       // There was no room.
       world_.finish_failed();
+    }
+  }
+
+  void each_may_become_invalid() {
+    for (const auto& [name, snap] : Expected(world_.expected()).snaps) {
+      if (!snap.may_be_invalid) world_.expect_full(name);
     }
   }
 

@@ -8,7 +8,14 @@
 # the same status lines and the same content as the one before, and both are what
 # the operations say; a merge that was killed is ended by the other side. New
 # stores every two rounds, of all chunk sizes from 1 to 2048 sectors in turn.
+
+# The kernel's zeroes ask FALLOC_FL_ZERO_RANGE of the disks' file system, which
+# tmpfs does not have, and /tmp may be one.
+export TMPDIR=${TMPDIR:-/var/tmp}
 . "$(dirname "$0")/lib.sh"
+truncate -s 4096 zeroes
+fallocate --zero-range --offset 0 --length 4096 zeroes ||
+  skip "$work needs a file system with FALLOC_FL_ZERO_RANGE"
 rounds=${1:?number of rounds}
 RANDOM=$((seed % 32768))
 

@@ -341,7 +341,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[-1]}")" && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/snapfs-test.XXXXXX")
 work=$(realpath "$work")
 # How /proc/locks names its file system.
-IFS=': ' read -r major minor < <(findmnt -n -o MAJ:MIN --target "$work")
+IFS=': ' read -r major minor < <(findmnt -n -o MAJ:MIN --target "$work" | tail -n 1)
 printf -v locks '%02x:%02x' "$major" "$minor"
 # Programs that are built with sanitizers leave their reports here, also those
 # that run in the background, whoever they run as. A mapping of a file that is

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "fusefs/log.h"
 
+#include <pthread.h>
+#include <stdio_ext.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
 #include <functional>
@@ -44,15 +48,27 @@ void for_each_line(const std::string& text,
   }
 }
 
+// One call a line, so that lines of two threads do not mix; past stdio, of
+// which take_libfuse_log() takes the lock away.
+void write_to_stderr(const std::string& line) {
+  const char* rest = line.data();
+  std::size_t left = line.size();
+  while (left != 0) {
+    const ssize_t count = ::write(STDERR_FILENO, rest, left);
+    if (count < 0 && errno != EINTR) return;  // nobody to tell
+    if (count < 0) continue;
+    rest += count;
+    left -= static_cast<std::size_t>(count);
+  }
+}
+
 void log_lines(Severity severity, const std::string& prefix,
                const std::string& text) {
   for_each_line(text, [&](const std::string& line) {
     if (use_syslog.load(std::memory_order_relaxed)) {
       ::syslog(syslog_priority(severity), "%s", line.c_str());
     } else if (severity <= threshold.load(std::memory_order_relaxed)) {
-      // One call a line, so that lines of two threads do not mix.
-      const std::string out = prefix + line + "\n";
-      std::fputs(out.c_str(), stderr);
+      write_to_stderr(prefix + line + "\n");
     }
   });
 }
@@ -76,11 +92,15 @@ Severity severity_of(fuse_log_level level) {
   return Severity::error;
 }
 
+// libfuse ends its threads by cancelling them: here they speak to the end.
 __attribute__((format(printf, 2, 0))) void log_from_libfuse(
     fuse_log_level level, const char* format, va_list arguments) {
+  int state = 0;
+  ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
   char line[1024];
   std::vsnprintf(line, sizeof line, format, arguments);
   log_message(severity_of(level), line);
+  ::pthread_setcancelstate(state, nullptr);
 }
 
 }  // namespace
@@ -102,6 +122,12 @@ void log_placed_error(const std::string& text) {
   log_lines(Severity::error, "", text);
 }
 
-void take_libfuse_log() { fuse_set_log_func(log_from_libfuse); }
+void take_libfuse_log() {
+  fuse_set_log_func(log_from_libfuse);
+  // When it cannot read a request libfuse calls perror(3) instead, in a thread
+  // that may be cancelled while it prints. glibc leaves stderr locked then, and
+  // whoever wants to print or to exit after that waits for ever.
+  ::__fsetlocking(stderr, FSETLOCKING_BYCALLER);
+}
 
 }  // namespace snapfs

@@ -28,7 +28,8 @@ void log_message(Severity severity, const std::string& text);
 // it stands without the program's name, so that editors can jump to it.
 void log_placed_error(const std::string& text);
 
-// libfuse's own messages go to this log as well.
+// libfuse's own messages go to this log as well, and no thread of libfuse's can
+// leave stderr locked; every Session sees to that.
 void take_libfuse_log();
 
 }  // namespace snapfs

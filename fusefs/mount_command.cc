@@ -90,7 +90,6 @@ void raise_descriptor_limit() {
 
 void prepare_process() {
   block_daemon_signals();
-  take_libfuse_log();
   // By this name, which mount.snapfs does not have by itself, others tell a
   // snapfs from other users of a device.
   ::prctl(PR_SET_NAME, "snapfs");

@@ -43,6 +43,7 @@ fuse_session* new_session(const fuse_lowlevel_ops& operations, void* userdata,
   for (const std::string& option : mount_options)
     added = added && fuse_opt_add_arg(&args, ("-o" + option).c_str()) == 0;
   if (!added) throw std::bad_alloc();
+  take_libfuse_log();
   fuse_session* session =
       fuse_session_new(&args, &operations, sizeof operations, userdata);
   if (!session) throw_errno(EINVAL, "fuse_session_new", "");

@@ -611,6 +611,8 @@ void PersistentStore::flush_in_turn() {
   }
 }
 
+// Not durably in one: if the write fails that is about the header alone, and it
+// may be tried again; if the flush fails it may be about what others wrote.
 void PersistentStore::write_header_in_turn(const RevertNote* note) {
   cow_->write(0, header_sector(layout_.chunk_size(), true, note));
   flush_in_turn();
